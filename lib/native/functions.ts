@@ -1,0 +1,99 @@
+/** What the addon exports. One interface, written by hand, kept next to the loader; native/binding implements it. */
+
+/** How one descriptor of the cell is made: a descriptor of this process (>= 0), or one of these. */
+export const StdioKind = {
+  /** /dev/null */
+  ignore: -1,
+  /** A pipe that the command reads from; the writing end comes back. */
+  pipeToCell: -2,
+  /** A pipe that the command writes to; the reading end comes back. */
+  pipeFromCell: -3,
+  /** A connected pair of stream sockets; one end comes back. */
+  duplex: -4,
+  /** The slave side of the cell's own pseudo-terminal; put in place by the launcher. */
+  terminal: -5,
+} as const;
+
+/** Why the launcher ended a cell. `none`: the command ended by itself. */
+export const EndCause = { none: 0, killed: 1, wallTime: 2, launcherLost: 3 } as const;
+
+export type CellEvent =
+  | {
+      type: 'started';
+      cell: number;
+      /** Of the command, in the caller's pid namespace. */
+      pid: number;
+      /** Master side of the pseudo-terminal, or -1. Owned by the receiver. */
+      terminal: number;
+      confirmed: ConfirmedState;
+    }
+  | {
+      type: 'failed';
+      cell: number;
+      /** Index into the stages. */
+      stage: number;
+      /** Positive errno. */
+      errno: number;
+      syscall: string;
+      /** Path or other object of the failed call; may be empty. */
+      detail: string;
+    }
+  | { type: 'exited'; cell: number; /** null when a signal ended it. */ code: number | null; signal: number | null }
+  | {
+      type: 'ended';
+      cell: number;
+      /** One of EndCause. */
+      cause: number;
+      /** Milliseconds. */
+      wallTime: number;
+      userTime: number;
+      systemTime: number;
+      /** Bytes. */
+      peakMemory: number;
+    };
+
+/** Read back from the kernel in the command's process just before exec. */
+export interface ConfirmedState {
+  noNewPrivileges: boolean;
+  /** Mask of permitted capabilities. */
+  capabilities: bigint;
+  /** CLONE_NEW* flags whose namespaces differ from the launcher's. */
+  namespaces: number;
+  rootReplaced: boolean;
+  landlockScoped: number;
+  landlockAbi: number;
+  /** Filters on the command, those inherited from the caller included. */
+  filters: number;
+  /** Instructions of our own. */
+  filterInstructions: number;
+}
+
+export interface SpawnedCell {
+  cell: number;
+  /** For each stdio entry: this process's end, close-on-exec and owned by the receiver, or -1. */
+  descriptors: number[];
+}
+
+export interface CloisterAddon {
+  /** Refuses a launcher of another version. */
+  readonly wireVersion: number;
+  /**
+   * Registers this environment (main thread or Worker). The callback gets the events of the cells that this environment started.
+   * Starts nothing: the launcher starts at the first spawn.
+   */
+  connect(launcherPath: string, onEvent: (event: CellEvent) => void): void;
+  /** Makes the descriptors, hands the plan to the launcher, starting it where needed. Throws an Error with code, errno (negative), syscall. */
+  spawn(plan: Uint8Array, stdio: readonly number[]): SpawnedCell;
+  /** Sends a signal to the command. False when the cell is unknown or its end was already reported. */
+  signal(cell: number, signal: number): boolean;
+  /** SIGKILL to the whole cell; its end has cause `killed` unless another came first. */
+  kill(cell: number): boolean;
+  /** TIOCSWINSZ on the master side. */
+  resizeTerminal(descriptor: number, columns: number, rows: number): void;
+  closeDescriptor(descriptor: number): void;
+  /** Whether pending events keep this environment's event loop alive. */
+  ref(): void;
+  unref(): void;
+  /** Runs `launcher probe`: lines of `key=value`, from real tries. Synchronous, a few milliseconds. */
+  probe(launcherPath: string): string;
+}

@@ -1,0 +1,119 @@
+// Messages between the addon and the launcher: one SOCK_SEQPACKET packet each, fixed layout, native byte order (both run on one machine), descriptors by
+// SCM_RIGHTS. Every message carries the version; either side ends the connection at another one.
+
+#ifndef CLOISTER_WIRE_MESSAGES_H_
+#define CLOISTER_WIRE_MESSAGES_H_
+
+#include <cstddef>
+#include <cstdint>
+
+namespace cloister::wire {
+
+inline constexpr std::uint32_t kVersion = 1;
+
+// Descriptor of the connection in the launcher.
+inline constexpr int kLauncherSocket = 3;
+
+// A plan up to this size travels in the packet itself, a larger one in a sealed memfd, so that no socket buffer limits it.
+inline constexpr std::size_t kInlinePlanLimit = 48 * 1024;
+inline constexpr std::size_t kPlanLimit = 256UL * 1024 * 1024;
+// SCM_MAX_FD is 253; one is for the memfd.
+inline constexpr std::size_t kStdioLimit = 250;
+
+enum class Type : std::uint32_t {
+  // addon -> launcher
+  kSpawn = 1,
+  kSignal = 2,
+  kKill = 3,
+  // launcher -> addon
+  kStarted = 16,
+  kFailed = 17,
+  kExited = 18,
+  kEnded = 19,
+};
+
+struct Header {
+  std::uint32_t version;
+  Type type;
+  std::uint64_t cell;
+};
+
+// Entries of SpawnRequest::stdio that are no descriptor.
+inline constexpr std::int32_t kStdioTerminal = -1;
+
+// Followed by `plan_size` bytes of plan unless `plan_in_memfd`. Descriptors: the memfd where there is one, then one for each entry of the cell's
+// stdio that is not marked in `terminal_mask` (entries 0 to 2 only can be a terminal).
+struct SpawnRequest {
+  Header header;
+  std::uint64_t plan_size;
+  std::uint32_t plan_in_memfd;
+  std::uint32_t stdio_count;
+  std::uint32_t terminal_mask;
+  std::uint32_t reserved;
+};
+
+struct SignalRequest {
+  Header header;
+  std::int32_t signal;
+  std::uint32_t reserved;
+};
+
+struct KillRequest {
+  Header header;
+};
+
+// What the command's process read back from the kernel just before exec. Filled in by native/child.
+struct Confirmed {
+  std::uint64_t capabilities;
+  std::uint32_t namespaces;
+  std::uint32_t no_new_privileges;
+  std::uint32_t root_replaced;
+  std::uint32_t landlock_scoped;
+  std::uint32_t landlock_abi;
+  std::uint32_t filters;
+  std::uint32_t filter_instructions;
+  std::uint32_t reserved;
+};
+
+// With one descriptor, the master side, when `has_terminal`.
+struct StartedEvent {
+  Header header;
+  std::int32_t pid;
+  std::uint32_t has_terminal;
+  Confirmed confirmed;
+};
+
+inline constexpr std::size_t kSyscallNameSize = 24;
+inline constexpr std::size_t kDetailSize = 1024;
+
+struct FailedEvent {
+  Header header;
+  std::uint32_t stage;
+  std::int32_t error;
+  char syscall[kSyscallNameSize];
+  char detail[kDetailSize];
+};
+
+struct ExitedEvent {
+  Header header;
+  std::uint32_t signaled;
+  std::int32_t value;
+};
+
+enum class EndCause : std::uint32_t { kNone = 0, kKilled = 1, kWallTime = 2, kLauncherLost = 3 };
+
+struct EndedEvent {
+  Header header;
+  EndCause cause;
+  std::uint32_t reserved;
+  std::uint64_t wall_time_ns;
+  std::uint64_t user_time_us;
+  std::uint64_t system_time_us;
+  std::uint64_t peak_memory;
+};
+
+inline constexpr std::size_t kLargestPacket = sizeof(SpawnRequest) + kInlinePlanLimit;
+
+}  // namespace cloister::wire
+
+#endif  // CLOISTER_WIRE_MESSAGES_H_
