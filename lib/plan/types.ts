@@ -38,7 +38,7 @@ export interface FileOperation {
   readonly filesystem: number;
   readonly path: string;
   readonly mode: number;
-  /** Latin-1 text stands for bytes one to one; absent: empty. */
+  /** Text is written as UTF-8; absent: empty. */
   readonly content?: string | Uint8Array | undefined;
 }
 

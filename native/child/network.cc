@@ -1,0 +1,34 @@
+// Stage network: the loopback interface of the cell's own network namespace, and the host name.
+
+#include <linux/if.h>
+#include <linux/sockios.h>
+#include <sys/socket.h>
+
+#include "native/child/context.h"
+#include "native/child/text.h"
+#include "native/linux/syscalls.h"
+
+namespace cloister::child {
+
+void SetUpNetwork(Context* context) noexcept {
+  constexpr Stage kStage = Stage::k_network;
+  const plan::Plan& plan = *context->plan;
+  const std::size_t length = TextLength(plan.hostname);
+  if (length > 0) {
+    Check(*context, kStage,
+          sys::Call(SYS_sethostname, sys::Arg(plan.hostname), static_cast<long>(length)),
+          "sethostname", plan.hostname);
+  }
+  if (!plan.loopback) {
+    return;
+  }
+  const int fd = static_cast<int>(Check(
+      *context, kStage, sys::Call(SYS_socket, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket", ""));
+  ifreq request = {};
+  CopyText(request.ifr_name, sizeof(request.ifr_name), "lo");
+  request.ifr_flags = IFF_UP;
+  Check(*context, kStage, sys::Ioctl(fd, SIOCSIFFLAGS, &request), "ioctl", "SIOCSIFFLAGS lo");
+  sys::Close(fd);
+}
+
+}  // namespace cloister::child

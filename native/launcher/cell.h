@@ -1,0 +1,52 @@
+// One cell as the launcher sees it, from its first process to the moment when nothing of it is left.
+
+#ifndef CLOISTER_LAUNCHER_CELL_H_
+#define CLOISTER_LAUNCHER_CELL_H_
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "native/base/unique_fd.h"
+#include "native/namespaces/host_ids.h"
+#include "native/plan/result.h"
+#include "native/wire/child_report.h"
+#include "native/wire/messages.h"
+
+namespace cloister::launcher {
+
+struct Cell {
+  std::uint64_t id = 0;
+  pid_t init_pid = -1;
+  UniqueFd init;     // pidfd
+  UniqueFd channel;  // launcher's side
+  UniqueFd command;  // pidfd, once started
+  std::unique_ptr<HostId> host_id;
+
+  bool started = false;
+  bool exited = false;
+  std::optional<wire::FailedEvent> failure;
+  wire::EndCause cause = wire::EndCause::kNone;
+  // A signal for a command that has not started yet.
+  int pending_signal = 0;
+
+  std::uint64_t wall_limit_ns = 0;
+  // CLOCK_MONOTONIC; 0: none.
+  std::uint64_t deadline_ns = 0;
+  std::uint64_t started_ns = 0;
+  std::uint64_t ended_ns = 0;
+  std::uint64_t init_user_us = 0;
+  std::uint64_t init_system_us = 0;
+
+  // Ends every process of the cell: init is process 1 of its pid namespace. The first cause stays.
+  void Kill(wire::EndCause why);
+};
+
+// The failure as it goes over the wire.
+wire::FailedEvent MakeFailedEvent(std::uint64_t cell, const Failure& failure);
+
+}  // namespace cloister::launcher
+
+#endif  // CLOISTER_LAUNCHER_CELL_H_

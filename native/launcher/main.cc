@@ -1,0 +1,69 @@
+// The launcher: a small static program, started once by the addon, that makes the cells and watches over them.
+//
+// Being small and single-threaded is its point. Its copies are cheap, hold no secret of the caller, and may use clone3(2), credentials and parent-death
+// signals in ways that a process with threads cannot.
+
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "native/launcher/server.h"
+#include "native/linux/launcher_signals.h"
+#include "native/linux/syscalls.h"
+#include "native/probe/probe.h"
+
+namespace {
+
+void TakeSignals() {
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+  struct sigaction action = {};
+  for (int signal = 1; signal < NSIG; ++signal) {
+    action.sa_handler = SIG_DFL;
+    sigaction(signal, &action, nullptr);
+  }
+  for (const int signal : cloister::kLauncherIgnored) {
+    action.sa_handler = SIG_IGN;
+    sigaction(signal, &action, nullptr);
+  }
+}
+
+// Each cell takes a few descriptors here; the commands get their own limit.
+void RaiseDescriptorLimit() {
+  rlimit limit = {};
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+  }
+}
+
+int Serve() {
+  TakeSignals();
+  // Out of the caller's session and process group: Ctrl-C at its terminal is not for us.
+  setsid();
+  if (chdir("/") != 0 || prctl(PR_SET_DUMPABLE, 0) != 0) {
+    return 1;
+  }
+  prctl(PR_SET_NAME, "cloister");
+  RaiseDescriptorLimit();
+  cloister::sys::CloseRange(cloister::wire::kLauncherSocket + 1, ~0U);
+  return cloister::launcher::Server(cloister::wire::kLauncherSocket).Run();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc == 2 && std::strcmp(argv[1], "serve") == 0) {
+    return Serve();
+  }
+  if (argc == 2 && std::strcmp(argv[1], "probe") == 0) {
+    return cloister::probe::PrintProbe();
+  }
+  constexpr char kUse[] = "cloister-launcher is started by cloister's addon and does nothing by itself\n";
+  [[maybe_unused]] const ssize_t written = write(2, kUse, sizeof(kUse) - 1);
+  return 64;
+}

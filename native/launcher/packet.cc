@@ -1,0 +1,48 @@
+#include "native/launcher/packet.h"
+
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "native/wire/messages.h"
+
+namespace cloister::launcher {
+
+Received Receive(int socket, std::uint8_t* buffer, std::size_t capacity, Packet* packet) {
+  alignas(cmsghdr) char control[CMSG_SPACE((wire::kStdioLimit + 1) * sizeof(int))];
+  iovec part = {buffer, capacity};
+  msghdr message = {};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof(control);
+  const ssize_t count = recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  if (count < 0) {
+    return errno == EAGAIN || errno == EINTR ? Received::kNothing : Received::kBroken;
+  }
+  // Whatever arrived has an owner before anything is judged.
+  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
+       header = CMSG_NXTHDR(&message, header)) {
+    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) {
+      continue;
+    }
+    const std::size_t fds = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (std::size_t i = 0; i < fds; ++i) {
+      int fd = -1;
+      std::memcpy(&fd, CMSG_DATA(header) + i * sizeof(int), sizeof(int));
+      packet->fds.emplace_back(fd);
+    }
+  }
+  if (count == 0) {
+    return Received::kClosed;
+  }
+  if ((message.msg_flags & MSG_TRUNC) != 0) {
+    return Received::kBroken;
+  }
+  packet->size = static_cast<std::size_t>(count);
+  packet->fds_lost = (message.msg_flags & MSG_CTRUNC) != 0;
+  return Received::kPacket;
+}
+
+}  // namespace cloister::launcher

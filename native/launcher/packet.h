@@ -1,0 +1,28 @@
+// One SOCK_SEQPACKET packet with the descriptors that came along.
+
+#ifndef CLOISTER_LAUNCHER_PACKET_H_
+#define CLOISTER_LAUNCHER_PACKET_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "native/base/unique_fd.h"
+
+namespace cloister::launcher {
+
+enum class Received { kPacket, kNothing, kClosed, kBroken };
+
+struct Packet {
+  std::size_t size = 0;
+  std::vector<UniqueFd> fds;
+  // The kernel dropped descriptors, most likely because this process has too many open.
+  bool fds_lost = false;
+};
+
+// kBroken: an error, or a packet larger than the buffer.
+Received Receive(int socket, std::uint8_t* buffer, std::size_t capacity, Packet* packet);
+
+}  // namespace cloister::launcher
+
+#endif  // CLOISTER_LAUNCHER_PACKET_H_

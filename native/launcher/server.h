@@ -1,0 +1,66 @@
+// The launcher's loop: requests from the addon, reports and ends of cells, deadlines. One thread, nothing in it waits for anything but the loop itself.
+
+#ifndef CLOISTER_LAUNCHER_SERVER_H_
+#define CLOISTER_LAUNCHER_SERVER_H_
+
+#include <deque>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "native/launcher/cell.h"
+#include "native/launcher/host.h"
+#include "native/launcher/spawn.h"
+
+namespace cloister::launcher {
+
+class Server {
+ public:
+  explicit Server(int socket) : socket_(socket) {}
+
+  // Returns the exit status of the process: when the addon is gone and nothing of any cell is left.
+  int Run();
+
+ private:
+  // An event on its way to the addon, with at most one descriptor.
+  struct Outgoing {
+    std::vector<std::uint8_t> bytes;
+    UniqueFd fd;
+  };
+
+  bool Watch(int fd, std::uint64_t tag, std::uint32_t events);
+  [[nodiscard]] int TimeUntilDeadline() const;
+  void EnforceDeadlines();
+  void HandleEvent(std::uint64_t tag, std::uint32_t events);
+
+  void HandleRequests();
+  bool ReceiveRequest();
+  bool Dispatch(const std::uint8_t* data, std::size_t size, std::vector<UniqueFd> fds);
+  bool HandleSpawn(const std::uint8_t* data, std::size_t size, std::vector<UniqueFd> fds);
+  void StartCell(const Request& request);
+  void HandleSignal(Cell* cell, int signal);
+  void AddonGone();
+
+  void HandleReports(Cell* cell);
+  void HandleReport(Cell* cell, const wire::ChildReport& report, std::vector<UniqueFd> fds);
+  void CommandStarted(Cell* cell, const wire::ChildReport& report, std::vector<UniqueFd> fds);
+  void InitEnded(Cell* cell);
+
+  template <typename Event>
+  void Send(const Event& event, UniqueFd fd = UniqueFd());
+  void Flush();
+
+  UniqueFd socket_;
+  UniqueFd epoll_;
+  bool connected_ = true;
+  bool waiting_for_room_ = false;
+  std::optional<Host> host_;
+  std::optional<Failure> host_failure_;
+  HostIdPool ids_;
+  std::unordered_map<std::uint64_t, std::unique_ptr<Cell>> cells_;
+  std::deque<Outgoing> outgoing_;
+};
+
+}  // namespace cloister::launcher
+
+#endif  // CLOISTER_LAUNCHER_SERVER_H_

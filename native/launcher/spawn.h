@@ -1,0 +1,26 @@
+// From a request to the first process of a cell: stage clone.
+
+#ifndef CLOISTER_LAUNCHER_SPAWN_H_
+#define CLOISTER_LAUNCHER_SPAWN_H_
+
+#include <memory>
+#include <vector>
+
+#include "native/launcher/cell.h"
+#include "native/launcher/host.h"
+
+namespace cloister::launcher {
+
+struct Request {
+  std::uint64_t cell = 0;
+  const std::uint8_t* plan = nullptr;
+  std::size_t plan_size = 0;
+  // Sources of the command's descriptors; an invalid one stands for the terminal.
+  std::vector<UniqueFd> stdio;
+};
+
+Result<std::unique_ptr<Cell>> Spawn(const Request& request, const Host& host, HostIdPool* ids);
+
+}  // namespace cloister::launcher
+
+#endif  // CLOISTER_LAUNCHER_SPAWN_H_

@@ -1,0 +1,285 @@
+#include "native/plan/decode.h"
+
+#include <sched.h>
+
+#include <cstring>
+
+#include "native/base/bytes.h"
+#include "native/linux/uapi.h"
+
+namespace cloister::plan {
+
+namespace {
+
+constexpr std::uint32_t kMagic = 0x4e4c5043;  // "CPLN"
+constexpr std::uint32_t kPlanVersion = 1;
+constexpr std::uint64_t kKnownNamespaces = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID |
+                                           CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |
+                                           uapi::kCloneNewCgroup;
+// BPF_MAXINSNS.
+constexpr std::uint32_t kMaxInstructions = 4096;
+constexpr std::uint32_t kResourceCount = 16;
+constexpr std::uint32_t kModeBits = 01777;
+
+// A relative path that cannot leave the directory it is relative to.
+bool IsInnerPath(const char* path) {
+  if (*path == '\0' || *path == '/') {
+    return false;
+  }
+  for (const char* part = path; part != nullptr;) {
+    const char* slash = std::strchr(part, '/');
+    const std::size_t length =
+        slash == nullptr ? std::strlen(part) : static_cast<std::size_t>(slash - part);
+    if (length == 0 || (length == 1 && part[0] == '.') ||
+        (length == 2 && part[0] == '.' && part[1] == '.')) {
+      return false;
+    }
+    part = slash == nullptr ? nullptr : slash + 1;
+  }
+  return true;
+}
+
+bool IsAbsolute(const char* path) { return *path == '/'; }
+
+}  // namespace
+
+class Decoder {
+ public:
+  Decoder(const std::uint8_t* data, std::size_t size, DecodedPlan* out)
+      : reader_(data, size), out_(out), plan_(out->plan_) {}
+
+  bool Run() {
+    if (reader_.U32() != kMagic || reader_.U32() != kPlanVersion) {
+      return false;
+    }
+    Identity();
+    Mounts();
+    Restrictions();
+    Command();
+    return reader_.Ok() && reader_.Remaining() == 0 && Consistent();
+  }
+
+ private:
+  void Require(bool condition) {
+    if (!condition) {
+      reader_.Fail();
+    }
+  }
+
+  const char* AbsolutePath() {
+    const char* path = reader_.Text();
+    Require(IsAbsolute(path));
+    return path;
+  }
+
+  const char* InnerPath() {
+    const char* path = reader_.Text();
+    Require(IsInnerPath(path));
+    return path;
+  }
+
+  Place ReadPlace(std::uint32_t last) {
+    const std::uint32_t tree = reader_.U32();
+    Require(tree <= last);
+    return {static_cast<Tree>(tree), AbsolutePath()};
+  }
+
+  void Identity() {
+    plan_.namespaces = reader_.U32();
+    Require((plan_.namespaces & ~kKnownNamespaces) == 0);
+    plan_.uid = reader_.U32();
+    plan_.gid = reader_.U32();
+    // (uid_t) -1 means "leave as it is" to setresuid(2).
+    Require(plan_.uid != UINT32_MAX && plan_.gid != UINT32_MAX);
+    plan_.unprivileged_host_ids = reader_.Flag();
+    plan_.hostname = reader_.Text();
+    plan_.loopback = reader_.Flag();
+  }
+
+  void Mounts() {
+    const std::uint32_t count = reader_.Count(8);
+    out_->mounts_.reserve(count);
+    for (std::uint32_t i = 0; i < count && reader_.Ok(); ++i) {
+      out_->mounts_.push_back(Mount());
+    }
+    plan_.mounts = {out_->mounts_.data(), out_->mounts_.size()};
+    plan_.layers = {out_->layers_.data(), out_->layers_.size()};
+  }
+
+  MountOperation Mount() {
+    MountOperation op = {};
+    op.kind = static_cast<MountKind>(reader_.U32());
+    op.flags = reader_.U32();
+    Require((op.flags & ~kAllMountFlags) == 0);
+    switch (op.kind) {
+      case MountKind::kTmpfs:
+        op.at = ReadPlace(1);
+        op.size = reader_.U64();
+        op.inodes = reader_.U64();
+        op.mode = Mode();
+        ++filesystems_;
+        break;
+      case MountKind::kDirectory:
+      case MountKind::kFile:
+      case MountKind::kSymlink:
+        Creation(&op);
+        break;
+      case MountKind::kBind:
+        op.from = ReadPlace(2);
+        Require(op.from.tree != Tree::kRoot);
+        op.at = ReadPlace(1);
+        break;
+      case MountKind::kOverlay:
+        Overlay(&op);
+        break;
+      case MountKind::kProc:
+      case MountKind::kDevpts:
+      case MountKind::kMask:
+      case MountKind::kSeal:
+        op.at = ReadPlace(1);
+        break;
+      default:
+        reader_.Fail();
+    }
+    Require(filesystems_ <= kMaxOwnFileSystems);
+    return op;
+  }
+
+  std::uint32_t Mode() {
+    const std::uint32_t mode = reader_.U32();
+    Require((mode & ~kModeBits) == 0);
+    return mode;
+  }
+
+  void Creation(MountOperation* op) {
+    op->filesystem = reader_.U32();
+    // Only a file system that an earlier operation made.
+    Require(op->filesystem < filesystems_);
+    op->path = InnerPath();
+    if (op->kind == MountKind::kSymlink) {
+      op->to = reader_.Text();
+      Require(*op->to != '\0');
+      return;
+    }
+    op->mode = Mode();
+    if (op->kind == MountKind::kFile) {
+      op->content_size = reader_.U32();
+      op->content = reader_.Bytes(op->content_size);
+    }
+  }
+
+  void Overlay(MountOperation* op) {
+    op->at = ReadPlace(1);
+    op->lower_first = static_cast<std::uint32_t>(out_->layers_.size());
+    op->lower_count = reader_.Count(6);
+    Require(op->lower_count >= 1 && op->lower_count <= kMaxOverlayLayers);
+    for (std::uint32_t i = 0; i < op->lower_count && reader_.Ok(); ++i) {
+      out_->layers_.push_back(AbsolutePath());
+    }
+    if (reader_.Flag()) {
+      op->upper = AbsolutePath();
+      op->work = AbsolutePath();
+    }
+    ++filesystems_;
+  }
+
+  void Restrictions() {
+    plan_.capabilities = reader_.U64();
+    plan_.landlock = reader_.Flag();
+    plan_.landlock_scoped = reader_.U32();
+    const std::uint32_t limits = reader_.Count(12);
+    for (std::uint32_t i = 0; i < limits && reader_.Ok(); ++i) {
+      const std::uint32_t resource = reader_.U32();
+      Require(resource < kResourceCount);
+      out_->limits_.push_back({resource, reader_.U64()});
+    }
+    plan_.limits = {out_->limits_.data(), out_->limits_.size()};
+    plan_.wall_time_ns = reader_.U64();
+    plan_.terminal = reader_.Flag();
+    plan_.columns = Dimension();
+    plan_.rows = Dimension();
+    Filter();
+  }
+
+  std::uint16_t Dimension() {
+    const std::uint32_t value = reader_.U32();
+    Require(value <= UINT16_MAX);
+    return static_cast<std::uint16_t>(value);
+  }
+
+  void Filter() {
+    const std::uint32_t count = reader_.Count(sizeof(sock_filter));
+    Require(count <= kMaxInstructions);
+    const std::uint8_t* bytes = reader_.Bytes(count * sizeof(sock_filter));
+    if (bytes != nullptr && count > 0) {
+      out_->filter_.resize(count);
+      std::memcpy(out_->filter_.data(), bytes, count * sizeof(sock_filter));
+    }
+    plan_.filter = {out_->filter_.data(), out_->filter_.size()};
+  }
+
+  void Command() {
+    plan_.command = reader_.Text();
+    plan_.candidates = Texts(&out_->candidates_);
+    plan_.argv = Texts(&out_->argv_);
+    plan_.environment = Texts(&out_->environment_);
+    plan_.cwd = AbsolutePath();
+    // argv[0] is never missing: programs rely on it (CVE-2021-4034).
+    Require(plan_.candidates.size > 0 && plan_.argv.size > 0);
+  }
+
+  Array<const char*> Texts(std::vector<const char*>* out) {
+    const std::uint32_t count = reader_.Count(5);
+    out->reserve(std::size_t{count} + 1);
+    for (std::uint32_t i = 0; i < count && reader_.Ok(); ++i) {
+      out->push_back(reader_.Text());
+    }
+    const std::size_t size = out->size();
+    out->push_back(nullptr);
+    return {out->data(), size};
+  }
+
+  // The child relies on these: the first operation makes the file system that everything else is put on, and a root exists at the end.
+  bool Consistent() const {
+    if (plan_.mounts.size == 0 || plan_.mounts[0].kind != MountKind::kTmpfs ||
+        std::strcmp(plan_.mounts[0].at.path, "/") != 0) {
+      return false;
+    }
+    bool rooted = false;
+    for (std::size_t i = 0; i < plan_.mounts.size; ++i) {
+      const MountOperation& op = plan_.mounts[i];
+      const bool creates = op.kind == MountKind::kDirectory || op.kind == MountKind::kFile ||
+                           op.kind == MountKind::kSymlink;
+      if (creates || op.kind == MountKind::kSeal) {
+        continue;
+      }
+      const bool at_top = std::strcmp(op.at.path, "/") == 0;
+      if (op.at.tree == Tree::kStage) {
+        if (at_top != (i == 0)) {
+          return false;
+        }
+        continue;
+      }
+      if (at_top == rooted) {
+        return false;
+      }
+      rooted = true;
+    }
+    return rooted;
+  }
+
+  ByteReader reader_;
+  DecodedPlan* out_;
+  Plan& plan_;
+  std::size_t filesystems_ = 0;
+};
+
+std::unique_ptr<DecodedPlan> DecodedPlan::Decode(const std::uint8_t* data, std::size_t size) {
+  std::unique_ptr<DecodedPlan> decoded(new DecodedPlan());
+  if (!Decoder(data, size, decoded.get()).Run()) {
+    return nullptr;
+  }
+  return decoded;
+}
+
+}  // namespace cloister::plan

@@ -1,0 +1,107 @@
+// The plan as the native side holds it: plain structures whose texts point into the bytes that were received.
+// Child-safe to read: nothing here allocates when it is only looked at.
+
+#ifndef CLOISTER_PLAN_PLAN_H_
+#define CLOISTER_PLAN_PLAN_H_
+
+#include <linux/filter.h>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace cloister::plan {
+
+enum class Tree : std::uint32_t { kRoot = 0, kStage = 1, kHost = 2 };
+
+struct Place {
+  Tree tree;
+  const char* path;  // absolute
+};
+
+enum class MountKind : std::uint32_t {
+  kTmpfs = 1,
+  kDirectory = 2,
+  kFile = 3,
+  kSymlink = 4,
+  kBind = 5,
+  kOverlay = 6,
+  kProc = 7,
+  kDevpts = 8,
+  kMask = 9,
+  kSeal = 10,
+};
+
+inline constexpr std::uint32_t kRecursive = 1;
+inline constexpr std::uint32_t kWritable = 2;
+inline constexpr std::uint32_t kExecutable = 4;
+inline constexpr std::uint32_t kDevices = 8;
+inline constexpr std::uint32_t kIdMapped = 16;
+inline constexpr std::uint32_t kOptional = 32;
+inline constexpr std::uint32_t kIsDirectory = 64;
+inline constexpr std::uint32_t kAllMountFlags = 127;
+
+inline constexpr std::size_t kMaxOwnFileSystems = 256;
+inline constexpr std::size_t kMaxOverlayLayers = 64;
+
+// One operation of the mounts stage. Which members count depends on `kind`.
+struct MountOperation {
+  MountKind kind;
+  std::uint32_t flags;
+  Place at;                  // tmpfs bind overlay proc devpts mask seal
+  Place from;                // bind
+  std::uint32_t filesystem;  // directory file symlink
+  const char* path;          // directory file symlink: relative to that file system
+  std::uint32_t mode;        // tmpfs directory file
+  std::uint64_t size;        // tmpfs: bytes
+  std::uint64_t inodes;      // tmpfs
+  const std::uint8_t* content;
+  std::size_t content_size;
+  const char* to;                  // symlink
+  std::uint32_t lower_first;       // overlay: index of its first layer in Plan::layers
+  std::uint32_t lower_count;
+  const char* upper;               // overlay: null without one
+  const char* work;
+};
+
+struct ResourceLimit {
+  std::uint32_t resource;
+  std::uint64_t value;
+};
+
+// Counted arrays that somebody else owns (decode.h).
+template <typename T>
+struct Array {
+  const T* data = nullptr;
+  std::size_t size = 0;
+
+  const T& operator[](std::size_t index) const noexcept { return data[index]; }
+};
+
+struct Plan {
+  std::uint64_t namespaces = 0;  // CLONE_NEW* flags
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+  bool unprivileged_host_ids = false;
+  const char* hostname = "";
+  bool loopback = false;
+  Array<MountOperation> mounts;
+  Array<const char*> layers;
+  std::uint64_t capabilities = 0;
+  bool landlock = false;
+  std::uint64_t landlock_scoped = 0;
+  Array<ResourceLimit> limits;
+  std::uint64_t wall_time_ns = 0;  // 0: none
+  bool terminal = false;
+  std::uint16_t columns = 0;
+  std::uint16_t rows = 0;
+  Array<sock_filter> filter;
+  const char* command = "";
+  Array<const char*> candidates;
+  Array<const char*> argv;         // with a null pointer after the last
+  Array<const char*> environment;  // with a null pointer after the last
+  const char* cwd = "/";
+};
+
+}  // namespace cloister::plan
+
+#endif  // CLOISTER_PLAN_PLAN_H_

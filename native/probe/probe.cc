@@ -1,0 +1,2 @@
+#include "native/probe/probe.h"
+namespace cloister::probe { int PrintProbe() { return 1; } }
