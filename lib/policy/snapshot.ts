@@ -1,0 +1,122 @@
+/**
+ * A private copy of what the caller handed over. What is validated must be what is used: a getter, a proxy or a concurrent change could
+ * answer differently the second time, so each property is read once, and only the copy is looked at afterwards.
+ */
+
+import { types } from 'node:util';
+
+import type { PolicyIssue } from '../errors.js';
+import { formatPath, type PathPart } from './path.js';
+
+/** Members whose objects are kept as they are: streams, signals, functions, bytes. The schema decides whether they are right. */
+const OPAQUE: ReadonlySet<PropertyKey> = new Set(['signal', 'ask', 'input', 'stdio']);
+
+// Deeper than any policy, and than any seccomp profile; a cycle ends here.
+const DEEPEST = 32;
+const LONGEST_ARRAY = 1_000_000;
+
+// NUL would cut a text short on its way to the kernel; a lone surrogate cannot be written as UTF-8, so another name than the one meant would be used.
+const UNSENDABLE = /[\0\p{Surrogate}]/u;
+
+export class Snapshot {
+  readonly issues: PolicyIssue[] = [];
+  /** What a getter threw, if one did. */
+  cause: unknown;
+  readonly #path: PathPart[] = [];
+
+  /** Copies plain objects and arrays; every copied object has no prototype, so that only own members of the original are found in it. */
+  take(value: unknown): unknown {
+    return this.#copy(value, undefined);
+  }
+
+  #copy(value: unknown, key: PropertyKey | undefined): unknown {
+    if (typeof value === 'string') {
+      if (key !== 'content' && key !== 'input') {
+        this.#checkText(value);
+      }
+      return value;
+    }
+    if (typeof value !== 'object' || value === null) {
+      return value;
+    }
+    if (this.#path.length > DEEPEST) {
+      return this.#refuse('too-deep', 'is nested too deeply');
+    }
+    if (Array.isArray(value)) {
+      return this.#copyArray(value, key);
+    }
+    if (key === 'content' && types.isUint8Array(value)) {
+      return new Uint8Array(value);
+    }
+    if (OPAQUE.has(key ?? '')) {
+      return value;
+    }
+    return this.#copyObject(value);
+  }
+
+  #copyArray(source: readonly unknown[], key: PropertyKey | undefined): unknown {
+    const { length } = source;
+    if (length > LONGEST_ARRAY) {
+      return this.#refuse('too-long', `has more than ${String(LONGEST_ARRAY)} elements`);
+    }
+    const copy: unknown[] = [];
+    for (let index = 0; index < length; index++) {
+      this.#path.push(index);
+      if (Object.hasOwn(source, index)) {
+        copy.push(this.#copy(this.#read(source, index), key === 'stdio' ? key : index));
+      } else {
+        this.#refuse('hole', 'is a hole in the array');
+      }
+      this.#path.pop();
+    }
+    return copy;
+  }
+
+  #copyObject(source: object): unknown {
+    if (!isPlain(source)) {
+      return this.#refuse('wrong-type', 'must be a plain object');
+    }
+    const copy = Object.create(null) as Record<string, unknown>;
+    for (const key of Reflect.ownKeys(source)) {
+      this.#path.push(typeof key === 'symbol' ? String(key) : key);
+      // As a name it would reach the prototype of a plain object somewhere on the way.
+      if (typeof key === 'symbol' || key === '__proto__') {
+        this.#refuse('unknown-key', 'is no name that can be used here');
+      } else {
+        this.#checkText(key);
+        copy[key] = this.#copy(this.#read(source, key), key);
+      }
+      this.#path.pop();
+    }
+    return copy;
+  }
+
+  #read(source: object, key: PropertyKey): unknown {
+    try {
+      return Reflect.get(source, key) as unknown;
+    } catch (error) {
+      this.cause ??= error;
+      return this.#refuse('unreadable', 'cannot be read: its getter throws');
+    }
+  }
+
+  #checkText(text: string): void {
+    if (UNSENDABLE.test(text)) {
+      this.#refuse('bad-text', text.includes('\0') ? 'contains a NUL byte' : 'is not well-formed Unicode');
+    }
+  }
+
+  #refuse(code: string, message: string): undefined {
+    this.issues.push({ code, path: formatPath(this.#path), message });
+    return undefined;
+  }
+}
+
+/** Literals, objects without a prototype, and plain objects of another realm (a vm context, a test runner). */
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype === null || prototype === Object.prototype) {
+    return true;
+  }
+  return typeof prototype === 'object' && Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'isPrototypeOf');
+}
