@@ -1,0 +1,87 @@
+// Builds the addon and the launcher with node-gyp into build/Release (build/Debug with --debug).
+// Run it through npm (`npm run build:native`): npm puts node-gyp on the path and passes its settings on.
+
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import path from 'node:path';
+import { listSources } from './list-sources.mjs';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const stampFile = path.join(root, 'build', 'cloister-configured');
+const debug = process.argv.includes('--debug');
+
+const installAdvice = `\
+install a C++20 compiler (gcc 12 or clang 14, or newer), make, python3 and the static C library, then run
+"npm run build:native" again:
+  Debian, Ubuntu   apt-get install g++ make python3
+  Fedora, RHEL     dnf install gcc-c++ make python3 glibc-static libstdc++-static
+  Alpine           apk add g++ make python3 linux-headers
+  Arch             pacman -S --needed base-devel python`;
+
+function runs(command, args) {
+  return spawnSync(command, args, { stdio: 'ignore' }).status === 0;
+}
+
+/** What the build needs and this machine lacks, in words. */
+function missingTools() {
+  const compiler = process.env.CXX ?? 'c++';
+  const missing = [];
+  if (!runs('/bin/sh', ['-c', `${compiler} --version`])) {
+    missing.push(`a C++ compiler (tried ${compiler})`);
+  }
+  if (!runs(process.env.MAKE ?? 'make', ['--version'])) {
+    missing.push('make');
+  }
+  const pythons = [process.env.npm_config_python ?? process.env.PYTHON, 'python3', 'python'];
+  if (!pythons.some((python) => python !== undefined && runs(python, ['--version']))) {
+    missing.push('python3');
+  }
+  return missing;
+}
+
+/** Everything that a new `node-gyp configure` depends on; ordinary edits of sources are make's business. */
+function configuration() {
+  const hash = createHash('sha256');
+  hash.update(readFileSync(path.join(root, 'binding.gyp')));
+  hash.update(JSON.stringify([listSources('addon'), listSources('launcher'), debug, process.version, process.arch]));
+  const environment = ['CC', 'CXX', 'CFLAGS', 'CXXFLAGS', 'LDFLAGS', 'CLOISTER_WERROR', 'npm_config_nodedir'];
+  hash.update(JSON.stringify(environment.map((name) => process.env[name] ?? '')));
+  return hash.digest('hex');
+}
+
+function nodeGyp(...args) {
+  const result = spawnSync('node-gyp', args, { cwd: root, stdio: 'inherit' });
+  if (result.error !== undefined) {
+    fail(`cannot run node-gyp: ${result.error.message}\nUse "npm run build:native": npm brings node-gyp along.`);
+  }
+  if (result.status !== 0) {
+    fail(`node-gyp ${args.join(' ')} failed; the compiler's messages are above.\nWhere it misses headers or libraries: ${installAdvice}`);
+  }
+}
+
+function fail(message) {
+  console.error(`cloister: ${message}`);
+  process.exit(1);
+}
+
+if (process.platform !== 'linux') {
+  console.log('cloister: the native parts exist on Linux only; nothing to build here');
+  process.exit(0);
+}
+
+const missing = missingTools();
+if (missing.length > 0) {
+  fail(`cannot build the native parts: this machine lacks ${missing.join(', ')}.\nTo mend this: ${installAdvice}`);
+}
+
+const mode = debug ? '--debug' : '--release';
+const wanted = configuration();
+const configured = existsSync(stampFile) ? readFileSync(stampFile, 'utf8') : '';
+if (wanted !== configured) {
+  nodeGyp('configure', mode, '--loglevel=warn');
+  mkdirSync(path.dirname(stampFile), { recursive: true });
+  writeFileSync(stampFile, wanted);
+}
+nodeGyp('build', mode, '--jobs=max', '--loglevel=warn');
