@@ -74,15 +74,28 @@ export interface SpawnedCell {
   descriptors: number[];
 }
 
+/** What the addon's functions throw when a system call failed. */
+export interface NativeFailure extends Error {
+  /** Negative, as in Node.js. */
+  errno: number;
+  syscall: string;
+  /** Index into `stages`. */
+  stage: number;
+  /** Path or other object of the failed call; may be empty. */
+  detail: string;
+}
+
 export interface CloisterAddon {
   /** Refuses a launcher of another version. */
   readonly wireVersion: number;
+  /** Names of the stages, by the index that events and failures carry. */
+  readonly stages: readonly string[];
   /**
    * Registers this environment (main thread or Worker). The callback gets the events of the cells that this environment started.
    * Starts nothing: the launcher starts at the first spawn.
    */
   connect(launcherPath: string, onEvent: (event: CellEvent) => void): void;
-  /** Makes the descriptors, hands the plan to the launcher, starting it where needed. Throws an Error with code, errno (negative), syscall. */
+  /** Makes the descriptors, hands the plan to the launcher, starting it where needed. Throws NativeFailure. */
   spawn(plan: Uint8Array, stdio: readonly number[]): SpawnedCell;
   /** Sends a signal to the command. False when the cell is unknown or its end was already reported. */
   signal(cell: number, signal: number): boolean;

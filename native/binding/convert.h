@@ -1,0 +1,39 @@
+// Between JavaScript values and ours.
+
+#ifndef CLOISTER_BINDING_CONVERT_H_
+#define CLOISTER_BINDING_CONVERT_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "native/binding/cell_event.h"
+#include "native/binding/launcher_client.h"
+#include "native/binding/napi.h"
+#include "native/plan/result.h"
+
+namespace cloister::binding {
+
+// Throws NativeFailure of lib/native/functions.ts.
+void ThrowFailure(Napi::Env env, const Failure& failure);
+// For arguments of a wrong kind: a mistake in lib/native, not of the user.
+void ThrowArgument(Napi::Env env, const char* message);
+
+std::optional<int> ToInt(const Napi::Value& value);
+std::optional<std::uint64_t> ToCell(const Napi::Value& value);
+std::optional<std::string> ToText(const Napi::Value& value);
+// Points into the array, which must stay alive and is not changed meanwhile.
+std::optional<std::span<const std::uint8_t>> ToBytes(const Napi::Value& value);
+std::optional<std::vector<int>> ToInts(const Napi::Value& value);
+
+// CellEvent in lib/native/functions.ts. The terminal's descriptor is the receiver's from then on. Empty where an exception is pending.
+Napi::Value FromEvent(Napi::Env env, CellEvent* event);
+// SpawnedCell in lib/native/functions.ts; its descriptors are the receiver's.
+Napi::Value FromSpawned(Napi::Env env, Spawned* spawned);
+
+}  // namespace cloister::binding
+
+#endif  // CLOISTER_BINDING_CONVERT_H_

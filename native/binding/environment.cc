@@ -1,0 +1,203 @@
+#include "native/binding/environment.h"
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <limits>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "native/binding/convert.h"
+#include "native/binding/launcher_client.h"
+#include "native/binding/launcher_process.h"
+#include "native/plan/stages.h"
+#include "native/wire/messages.h"
+
+namespace cloister::binding {
+
+namespace {
+
+constexpr int kHighestSignal = 64;  // SIGRTMAX of the kernel
+
+Environment* Self(const Napi::CallbackInfo& info) { return static_cast<Environment*>(info.Data()); }
+
+Napi::Value ResizeTerminal(const Napi::CallbackInfo& info) {
+  const std::optional<int> fd = ToInt(info[0]);
+  const std::optional<int> columns = ToInt(info[1]);
+  const std::optional<int> rows = ToInt(info[2]);
+  constexpr int kMost = std::numeric_limits<unsigned short>::max();
+  if (!fd || !columns || !rows || *columns < 0 || *columns > kMost || *rows < 0 || *rows > kMost) {
+    ThrowArgument(info.Env(), "resizeTerminal(descriptor, columns, rows)");
+    return {};
+  }
+  winsize size = {};
+  size.ws_col = static_cast<unsigned short>(*columns);
+  size.ws_row = static_cast<unsigned short>(*rows);
+  if (ioctl(*fd, TIOCSWINSZ, &size) != 0) {
+    ThrowFailure(info.Env(), {Stage::k_stdio, errno, "ioctl", "TIOCSWINSZ"});
+  }
+  return {};
+}
+
+Napi::Value CloseDescriptor(const Napi::CallbackInfo& info) {
+  const std::optional<int> fd = ToInt(info[0]);
+  if (!fd || *fd < 0) {
+    ThrowArgument(info.Env(), "closeDescriptor(descriptor)");
+    return {};
+  }
+  const UniqueFd owned(*fd);
+  return {};
+}
+
+Napi::Value Probe(const Napi::CallbackInfo& info) {
+  const std::optional<std::string> path = ToText(info[0]);
+  if (!path) {
+    ThrowArgument(info.Env(), "probe(launcherPath)");
+    return {};
+  }
+  Result<std::string> text = RunProbe(*path);
+  if (!text.Ok()) {
+    ThrowFailure(info.Env(), text.Error());
+    return {};
+  }
+  return Napi::String::New(info.Env(), text.Value());
+}
+
+Napi::Array StageNames(Napi::Env env) {
+  constexpr const char* kNames[] = {
+#define CLOISTER_STAGE(name, description) #name,
+#include "native/plan/stages.def"
+#undef CLOISTER_STAGE
+  };
+  Napi::Array names = Napi::Array::New(env);
+  std::uint32_t index = 0;
+  for (const char* name : kNames) {
+    names.Set(index++, Napi::String::New(env, name)).Check();
+  }
+  return names;
+}
+
+}  // namespace
+
+void Environment::Register(Napi::Env env, Napi::Object exports) {
+  auto* self = new Environment();
+  const auto add = [&](const char* name, Napi::Value (*function)(const Napi::CallbackInfo&)) {
+    exports.Set(name, Napi::Function::New(env, function, name, self)).Check();
+  };
+  exports.Set("wireVersion", Napi::Number::New(env, wire::kVersion)).Check();
+  exports.Set("stages", StageNames(env)).Check();
+  add("connect", Connect);
+  add("spawn", Spawn);
+  add("signal", Signal);
+  add("kill", Kill);
+  add("ref", Ref);
+  add("unref", Unref);
+  add("resizeTerminal", ResizeTerminal);
+  add("closeDescriptor", CloseDescriptor);
+  add("probe", Probe);
+  // Freed last: hooks run in reverse order, and Connect adds the one that ends the deliveries later.
+  napi_add_env_cleanup_hook(
+      env, [](void* argument) { delete static_cast<Environment*>(argument); }, self);
+}
+
+Napi::Value Environment::Connect(const Napi::CallbackInfo& info) {
+  Environment* const self = Self(info);
+  std::optional<std::string> path = ToText(info[0]);
+  if (self->connected_ || !path || !info[1].IsFunction()) {
+    ThrowArgument(info.Env(), "connect(launcherPath, onEvent), once");
+    return {};
+  }
+  self->launcher_path_ = *std::move(path);
+  // No limit of the queue: an event that is not delivered is a cell that never ends. Unreferenced: JavaScript says when it waits for something.
+  self->channel_ = Channel::New(info.Env(), info[1].As<Napi::Function>(), "cloister", 0, 1, self);
+  if (info.Env().IsExceptionPending()) {
+    return {};
+  }
+  self->channel_.Unref(info.Env());
+  self->connected_ = true;
+  // Hooks run in reverse order: this one before the channel's own, after which the channel's memory is gone.
+  napi_add_env_cleanup_hook(info.Env(), TearDown, self);
+  return {};
+}
+
+void Environment::TearDown(void* argument) {
+  auto* const self = static_cast<Environment*>(argument);
+  LauncherClient::Instance().Forget(self);
+  self->channel_.Abort();
+}
+
+Napi::Value Environment::Spawn(const Napi::CallbackInfo& info) {
+  Environment* const self = Self(info);
+  const std::optional<std::span<const std::uint8_t>> plan = ToBytes(info[0]);
+  const std::optional<std::vector<int>> stdio = ToInts(info[1]);
+  if (!self->connected_ || !plan || !stdio) {
+    ThrowArgument(info.Env(), "spawn(plan, stdio), after connect");
+    return {};
+  }
+  Result<Spawned> spawned =
+      LauncherClient::Instance().Spawn(self, self->launcher_path_, *plan, *stdio);
+  if (!spawned.Ok()) {
+    ThrowFailure(info.Env(), spawned.Error());
+    return {};
+  }
+  return FromSpawned(info.Env(), &spawned.Value());
+}
+
+Napi::Value Environment::Signal(const Napi::CallbackInfo& info) {
+  const std::optional<std::uint64_t> cell = ToCell(info[0]);
+  const std::optional<int> signal = ToInt(info[1]);
+  if (!cell || !signal || *signal < 0 || *signal > kHighestSignal) {
+    ThrowArgument(info.Env(), "signal(cell, signal)");
+    return {};
+  }
+  return Napi::Boolean::New(info.Env(), LauncherClient::Instance().Signal(*cell, *signal));
+}
+
+Napi::Value Environment::Kill(const Napi::CallbackInfo& info) {
+  const std::optional<std::uint64_t> cell = ToCell(info[0]);
+  if (!cell) {
+    ThrowArgument(info.Env(), "kill(cell)");
+    return {};
+  }
+  return Napi::Boolean::New(info.Env(), LauncherClient::Instance().Kill(*cell));
+}
+
+Napi::Value Environment::Ref(const Napi::CallbackInfo& info) {
+  if (Self(info)->connected_) {
+    Self(info)->channel_.Ref(info.Env());
+  }
+  return {};
+}
+
+Napi::Value Environment::Unref(const Napi::CallbackInfo& info) {
+  if (Self(info)->connected_) {
+    Self(info)->channel_.Unref(info.Env());
+  }
+  return {};
+}
+
+void Environment::Deliver(std::unique_ptr<CellEvent> event) {
+  // Refused only by a channel that closes: the environment is ending, and its cells with it.
+  if (channel_.NonBlockingCall(event.get()) == napi_ok) {
+    static_cast<void>(event.release());
+  }
+}
+
+void Environment::CallJs(Napi::Env env, Napi::Function callback, Environment* /*self*/,
+                         CellEvent* event) {
+  const std::unique_ptr<CellEvent> owned(event);
+  // Without an environment this is the emptying of the queue at its end.
+  if (static_cast<napi_env>(env) == nullptr || callback.IsEmpty()) {
+    return;
+  }
+  const Napi::Value value = FromEvent(env, owned.get());
+  if (!value.IsEmpty()) {
+    // What a listener throws becomes an uncaught exception, as from any other event.
+    static_cast<void>(callback.Call({value}));
+  }
+}
+
+}  // namespace cloister::binding

@@ -1,0 +1,43 @@
+// One JavaScript environment (the main thread or a Worker) that uses the addon: its callback, and the functions it sees.
+
+#ifndef CLOISTER_BINDING_ENVIRONMENT_H_
+#define CLOISTER_BINDING_ENVIRONMENT_H_
+
+#include <memory>
+#include <string>
+
+#include "native/binding/cell_event.h"
+#include "native/binding/napi.h"
+#include "native/plan/result.h"
+
+namespace cloister::binding {
+
+class Environment final : public EventSink {
+ public:
+  // Adds the functions of lib/native/functions.ts to `exports`. The result lives until the environment's end.
+  static void Register(Napi::Env env, Napi::Object exports);
+
+  void Deliver(std::unique_ptr<CellEvent> event) override;
+
+ private:
+  static void CallJs(Napi::Env env, Napi::Function callback, Environment* self, CellEvent* event);
+  using Channel = Napi::TypedThreadSafeFunction<Environment, CellEvent, CallJs>;
+
+  Environment() = default;
+
+  static Napi::Value Connect(const Napi::CallbackInfo& info);
+  static Napi::Value Spawn(const Napi::CallbackInfo& info);
+  static Napi::Value Signal(const Napi::CallbackInfo& info);
+  static Napi::Value Kill(const Napi::CallbackInfo& info);
+  static Napi::Value Ref(const Napi::CallbackInfo& info);
+  static Napi::Value Unref(const Napi::CallbackInfo& info);
+  static void TearDown(void* argument);
+
+  std::string launcher_path_;
+  bool connected_ = false;
+  Channel channel_;
+};
+
+}  // namespace cloister::binding
+
+#endif  // CLOISTER_BINDING_ENVIRONMENT_H_

@@ -1,0 +1,374 @@
+#include "native/binding/launcher_client.h"
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "native/linux/syscalls.h"
+#include "native/linux/uapi.h"
+#include "native/wire/messages.h"
+
+namespace cloister::binding {
+
+namespace {
+
+constexpr std::size_t kWatcherStack = 256UL * 1024;
+// How long the ends of commands are waited for when their launcher was lost. The kernel kills them with it; this is only about when it is said.
+constexpr int kLossPatienceMs = 1000;
+
+Failure CloneFailure(int error, const char* syscall, std::string detail = {}) {
+  return {Stage::k_clone, error, syscall, std::move(detail)};
+}
+
+template <typename Message>
+std::span<const std::uint8_t> BytesOf(const Message& message) {
+  return {reinterpret_cast<const std::uint8_t*>(&message), sizeof(message)};
+}
+
+// A memfd that nobody can change any more: the launcher reads what was sent, whatever happens here meanwhile.
+Result<UniqueFd> SealedCopy(std::span<const std::uint8_t> bytes) {
+  UniqueFd memory(memfd_create("cloister-plan", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!memory.Valid()) {
+    return CloneFailure(errno, "memfd_create");
+  }
+  while (!bytes.empty()) {
+    const ssize_t count = write(memory.Get(), bytes.data(), bytes.size());
+    if (count < 0 && errno == EINTR) {
+      continue;
+    }
+    if (count <= 0) {
+      return CloneFailure(count < 0 ? errno : EIO, "write", "plan");
+    }
+    bytes = bytes.subspan(static_cast<std::size_t>(count));
+  }
+  constexpr int kSeals = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+  if (fcntl(memory.Get(), F_ADD_SEALS, kSeals) != 0) {
+    return CloneFailure(errno, "fcntl", "F_ADD_SEALS");
+  }
+  return memory;
+}
+
+// A Worker that ends may take the last reference to this library with it while the watcher thread still runs in it.
+void KeepLibraryLoaded() {
+  Dl_info info = {};
+  static const char anchor = 0;
+  if (dladdr(&anchor, &info) != 0 && info.dli_fname != nullptr) {
+    dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
+  }
+}
+
+// Signals are for the threads of the program: a handler of Node.js must not run here. pthread_sigmask(3) leaves out what the C library itself sends.
+int StartQuietThread(void* (*main)(void*), void* argument) {
+  pthread_attr_t attributes;
+  int error = pthread_attr_init(&attributes);
+  if (error != 0) {
+    return error;
+  }
+  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  pthread_attr_setstacksize(&attributes, kWatcherStack);
+  sigset_t all;
+  sigset_t previous;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &previous);
+  pthread_t thread;
+  error = pthread_create(&thread, &attributes, main, argument);
+  pthread_sigmask(SIG_SETMASK, &previous, nullptr);
+  pthread_attr_destroy(&attributes);
+  return error;
+}
+
+void AwaitEnds(const std::vector<int>& pids) {
+  const std::uint64_t deadline = sys::MonotonicNow() + kLossPatienceMs * 1000000ULL;
+  for (const int pid : pids) {
+    const UniqueFd process(static_cast<int>(sys::Call(uapi::kSysPidfdOpen, pid, 0)));
+    const std::uint64_t now = sys::MonotonicNow();
+    if (process.Valid() && now < deadline) {
+      pollfd watched = {process.Get(), POLLIN, 0};
+      poll(&watched, 1, static_cast<int>((deadline - now) / 1000000ULL));
+    }
+  }
+}
+
+std::unique_ptr<CellEvent> LossEvent(std::uint64_t cell, bool started) {
+  auto event = std::make_unique<CellEvent>();
+  if (started) {
+    wire::EndedEvent ended = {};
+    ended.header = {wire::kVersion, wire::Type::kEnded, cell};
+    ended.cause = wire::EndCause::kLauncherLost;
+    event->message = ended;
+  } else {
+    wire::FailedEvent failed = {};
+    failed.header = {wire::kVersion, wire::Type::kFailed, cell};
+    failed.stage = static_cast<std::uint32_t>(Stage::k_clone);
+    failed.error = ECONNRESET;
+    std::strcpy(failed.syscall, "recvmsg");
+    std::strcpy(failed.detail, "launcher");
+    event->message = failed;
+  }
+  return event;
+}
+
+}  // namespace
+
+LauncherClient& LauncherClient::Instance() {
+  static auto* const instance = new LauncherClient();
+  return *instance;
+}
+
+// ---- requests
+
+Result<Spawned> LauncherClient::Spawn(EventSink* owner, const std::string& launcher_path,
+                                      std::span<const std::uint8_t> plan,
+                                      std::span<const int> stdio) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (plan.size() > wire::kPlanLimit) {
+    return CloneFailure(E2BIG, "memfd_create", "plan");
+  }
+  if (std::optional<Failure> failure = OpenNullDevice()) {
+    return *std::move(failure);
+  }
+  Result<Stdio> made = MakeStdio(stdio, null_device_.Get());
+  if (!made.Ok()) {
+    return made.Error();
+  }
+  const bool in_memfd = plan.size() > wire::kInlinePlanLimit;
+  UniqueFd memory;
+  std::vector<int> descriptors;
+  descriptors.reserve(stdio.size() + 1);
+  if (in_memfd) {
+    Result<UniqueFd> copy = SealedCopy(plan);
+    if (!copy.Ok()) {
+      return copy.Error();
+    }
+    memory = std::move(copy.Value());
+    descriptors.push_back(memory.Get());
+  }
+  descriptors.insert(descriptors.end(), made.Value().for_cell.begin(),
+                     made.Value().for_cell.end());
+  const std::uint64_t cell = last_cell_ + 1;
+  wire::SpawnRequest request = {};
+  request.header = {wire::kVersion, wire::Type::kSpawn, cell};
+  request.plan_size = plan.size();
+  request.plan_in_memfd = in_memfd ? 1 : 0;
+  request.stdio_count = static_cast<std::uint32_t>(stdio.size());
+  request.terminal_mask = made.Value().terminal_mask;
+  const Packet packet = {BytesOf(request), in_memfd ? std::span<const std::uint8_t>() : plan,
+                         descriptors};
+  if (std::optional<Failure> failure = SendSpawn(packet, launcher_path)) {
+    return *std::move(failure);
+  }
+  last_cell_ = cell;
+  cells_.emplace(cell, Cell{owner, connection_.get(), 0});
+  return Spawned{cell, std::move(made.Value().ours)};
+}
+
+std::optional<Failure> LauncherClient::OpenNullDevice() {
+  if (null_device_.Valid()) {
+    return std::nullopt;
+  }
+  null_device_.Reset(open("/dev/null", O_RDWR | O_CLOEXEC));
+  if (!null_device_.Valid()) {
+    return CloneFailure(errno, "open", "/dev/null");
+  }
+  return std::nullopt;
+}
+
+std::optional<Failure> LauncherClient::SendSpawn(const Packet& packet,
+                                                 const std::string& launcher_path) {
+  const bool fresh = connection_ == nullptr;
+  if (fresh) {
+    if (std::optional<Failure> failure = Connect(launcher_path)) {
+      return failure;
+    }
+  }
+  std::optional<Failure> failure = connection_->Send(packet);
+  if (failure && failure->error == EPIPE && !fresh) {
+    // It ended since the last request. Its watcher reports its cells; this one gets a new launcher.
+    connection_.reset();
+    failure = Connect(launcher_path);
+    if (!failure) {
+      failure = connection_->Send(packet);
+    }
+  }
+  return failure;
+}
+
+bool LauncherClient::Signal(std::uint64_t cell, int signal) {
+  wire::SignalRequest request = {};
+  request.header = {wire::kVersion, wire::Type::kSignal, cell};
+  request.signal = signal;
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return Post(cell, BytesOf(request));
+}
+
+bool LauncherClient::Kill(std::uint64_t cell) {
+  wire::KillRequest request = {};
+  request.header = {wire::kVersion, wire::Type::kKill, cell};
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return Post(cell, BytesOf(request));
+}
+
+bool LauncherClient::Post(std::uint64_t cell, std::span<const std::uint8_t> request) {
+  const auto found = cells_.find(cell);
+  if (found == cells_.end() || connection_ == nullptr ||
+      found->second.connection != connection_.get()) {
+    return false;
+  }
+  return !connection_->Send({request, {}, {}});
+}
+
+void LauncherClient::Forget(EventSink* owner) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  for (auto& [id, cell] : cells_) {
+    if (cell.owner == owner) {
+      cell.owner = nullptr;
+      wire::KillRequest request = {};
+      request.header = {wire::kVersion, wire::Type::kKill, id};
+      Post(id, BytesOf(request));
+    }
+  }
+}
+
+// ---- the connection and its watcher
+
+struct LauncherClient::Watched {
+  LauncherClient* client;
+  std::shared_ptr<Connection> connection;
+};
+
+std::optional<Failure> LauncherClient::Connect(const std::string& launcher_path) {
+  KeepLibraryLoaded();
+  Result<std::unique_ptr<Connection>> opened =
+      Connection::Open(launcher_path, null_device_.Get());
+  if (!opened.Ok()) {
+    return opened.Error();
+  }
+  const std::shared_ptr<Connection> connection = std::move(opened.Value());
+  auto watched = std::make_unique<Watched>(Watched{this, connection});
+  const int error = StartQuietThread(WatcherMain, watched.get());
+  if (error != 0) {
+    connection->Close();
+    return CloneFailure(error, "pthread_create");
+  }
+  // The thread has it now.
+  static_cast<void>(watched.release());
+  connection_ = connection;
+  return std::nullopt;
+}
+
+void* LauncherClient::WatcherMain(void* argument) {
+  const std::unique_ptr<Watched> watched(static_cast<Watched*>(argument));
+  prctl(PR_SET_NAME, "cloister-watch");
+  watched->client->Watch(watched->connection);
+  return nullptr;
+}
+
+void LauncherClient::Watch(const std::shared_ptr<Connection>& connection) {
+  for (;;) {
+    bool want_room = false;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      want_room = connection->HasQueued();
+    }
+    // A request queued from here on wakes the wait.
+    const bool ended = connection->Wait(want_room);
+    // What the launcher said before its end is still in the socket.
+    const bool open = ReceiveAll(connection.get());
+    if (ended || !open) {
+      ReportLoss(connection);
+      return;
+    }
+    const std::lock_guard<std::mutex> lock(mutex_);
+    FlushQueue(connection.get());
+  }
+}
+
+bool LauncherClient::ReceiveAll(Connection* connection) {
+  for (;;) {
+    std::unique_ptr<CellEvent> event;
+    switch (connection->Receive(&event)) {
+      case Connection::Received::kNothing:
+        return true;
+      case Connection::Received::kLost:
+        return false;
+      case Connection::Received::kEvent: {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        Deliver(std::move(event));
+        break;
+      }
+    }
+  }
+}
+
+void LauncherClient::FlushQueue(Connection* connection) {
+  while (const std::optional<Connection::Rejected> rejected = connection->Flush()) {
+    if (rejected->header.type != wire::Type::kSpawn) {
+      continue;
+    }
+    wire::FailedEvent failed = {};
+    failed.header = {wire::kVersion, wire::Type::kFailed, rejected->header.cell};
+    failed.stage = static_cast<std::uint32_t>(rejected->failure.stage);
+    failed.error = rejected->failure.error;
+    std::strcpy(failed.syscall, "sendmsg");
+    auto event = std::make_unique<CellEvent>();
+    event->message = failed;
+    Deliver(std::move(event));
+  }
+}
+
+void LauncherClient::Deliver(std::unique_ptr<CellEvent> event) {
+  const auto found = cells_.find(event->Cell());
+  // Unknown: a launcher that repeats itself. Nobody is harmed by not listening.
+  if (found == cells_.end()) {
+    return;
+  }
+  EventSink* const owner = found->second.owner;
+  if (const auto* started = std::get_if<wire::StartedEvent>(&event->message)) {
+    found->second.pid = started->pid;
+  }
+  if (event->Final()) {
+    cells_.erase(found);
+  }
+  if (owner != nullptr) {
+    owner->Deliver(std::move(event));
+  }
+}
+
+void LauncherClient::ReportLoss(const std::shared_ptr<Connection>& connection) {
+  std::vector<std::uint64_t> lost;
+  std::vector<int> pids;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (connection_ == connection) {
+      connection_.reset();
+    }
+    for (const auto& [id, cell] : cells_) {
+      if (cell.connection == connection.get()) {
+        lost.push_back(id);
+        if (cell.pid > 0) {
+          pids.push_back(cell.pid);
+        }
+      }
+    }
+  }
+  connection->Close();
+  AwaitEnds(pids);
+  const std::lock_guard<std::mutex> lock(mutex_);
+  for (const std::uint64_t id : lost) {
+    const auto found = cells_.find(id);
+    if (found != cells_.end()) {
+      Deliver(LossEvent(id, found->second.pid > 0));
+    }
+  }
+}
+
+}  // namespace cloister::binding
