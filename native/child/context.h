@@ -1,67 +1,51 @@
-// What the launcher prepared for the processes of one cell, and the state that the stages hand on. Child-safe.
+// The state that the stages of a cell hand on. Child-safe.
 
 #ifndef CLOISTER_CHILD_CONTEXT_H_
 #define CLOISTER_CHILD_CONTEXT_H_
 
-#include <sched.h>
-
 #include <cstddef>
 #include <cstdint>
 
-#include "native/linux/uapi.h"
 #include "native/plan/plan.h"
 #include "native/plan/stages.h"
+#include "native/wire/child_messages.h"
 #include "native/wire/child_report.h"
 
 namespace cloister::child {
 
+// What the launcher knows of itself and of the machine, read once. The cells have it by being its copies.
+struct Facts {
+  std::uint32_t uid;
+  std::uint32_t gid;
+  // Inode of the launcher's user namespace.
+  std::uint64_t user_namespace;
+  // Filters that the launcher was born with.
+  std::uint32_t filters;
+  // Highest capability of this kernel.
+  std::uint32_t last_capability;
+};
+
 struct Context {
-  const plan::Plan* plan;
+  Facts facts;
+  wire::Preparation preparation;
 
   // This side of the cell's channel.
   int channel;
 
+  plan::Plan plan;
+
   // Sources of the descriptors 0 to stdio_count - 1 of the command; -1 stands for the terminal.
-  const int* stdio;
+  int stdio[wire::kStdioLimit];
   std::size_t stdio_count;
 
   // For each mount operation the tree that the launcher already cloned and id-mapped, or -1.
-  const int* prepared_trees;
+  int* prepared_trees;
 
-  // Everything above, ascending, without -1: what survives the first sweep.
-  const int* kept;
-  std::size_t kept_count;
-
-  std::uint32_t caller_uid;
-  std::uint32_t caller_gid;
-
-  // Inodes of the launcher's namespaces, in the order of kNamespaces.
-  const std::uint64_t* launcher_namespaces;
-
-  // Filters that the launcher was born with.
-  std::uint32_t inherited_filters;
-
-  // Highest capability of this kernel.
-  std::uint32_t last_capability;
-
-  // Master side of the terminal, once opened.
+  // Master side of the terminal, once opened; -1 without one.
   int terminal_master;
 
   wire::Confirmed confirmed;
 };
-
-// The namespaces a cell can have of its own: CLONE_NEW* flag and name in /proc/self/ns (namespaces(7)).
-struct NamespaceKind {
-  std::uint64_t flag;
-  const char* path;
-};
-inline constexpr NamespaceKind kNamespaces[] = {
-    {CLONE_NEWUSER, "/proc/self/ns/user"}, {CLONE_NEWNS, "/proc/self/ns/mnt"},
-    {CLONE_NEWPID, "/proc/self/ns/pid"},   {CLONE_NEWNET, "/proc/self/ns/net"},
-    {CLONE_NEWIPC, "/proc/self/ns/ipc"},   {CLONE_NEWUTS, "/proc/self/ns/uts"},
-    {uapi::kCloneNewCgroup, "/proc/self/ns/cgroup"},
-};
-inline constexpr std::size_t kNamespaceCount = sizeof(kNamespaces) / sizeof(kNamespaces[0]);
 
 // Reports a failure to the launcher and ends this process. `error` is a positive error number.
 [[noreturn]] void Fail(const Context& context, Stage stage, long error, const char* syscall,
@@ -75,6 +59,9 @@ inline long Check(const Context& context, Stage stage, long result, const char* 
   }
   return result;
 }
+
+// Waits for the plan, and takes it with its descriptors.
+void ReceivePlan(Context* context) noexcept;
 
 // The stages, in order. Each returns only when it succeeded.
 void EnterIds(Context* context) noexcept;

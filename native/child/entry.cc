@@ -1,5 +1,7 @@
 #include "native/child/entry.h"
 
+#include <cerrno>
+
 #include "native/linux/syscalls.h"
 
 namespace cloister::child {
@@ -9,29 +11,51 @@ namespace {
 // The process has copies of everything the launcher holds: other cells' channels and processes, the connection to Node. They go before
 // anything else can fail, or a stuck cell would keep another cell's pipes open.
 void CloseForeign(const Context& context) noexcept {
-  unsigned next = 0;
-  for (std::size_t i = 0; i < context.kept_count; ++i) {
-    const unsigned kept = static_cast<unsigned>(context.kept[i]);
-    if (kept > next) {
-      Check(context, Stage::k_clone, sys::CloseRange(next, kept - 1), "close_range", "");
-    }
-    next = kept + 1;
+  const unsigned channel = static_cast<unsigned>(context.channel);
+  if (channel > 0) {
+    Check(context, Stage::k_clone, sys::CloseRange(0, channel - 1), "close_range", "");
   }
-  Check(context, Stage::k_clone, sys::CloseRange(next, ~0U), "close_range", "");
+  Check(context, Stage::k_clone, sys::CloseRange(channel + 1, ~0U), "close_range", "");
+}
+
+// Waits here for as long as the cell is a spare one. End of file: the launcher is gone, or has no use for it.
+bool AwaitPreparation(Context* context) noexcept {
+  wire::PrepareMessage message = {};
+  const long count = sys::Read(context->channel, &message, sizeof(message));
+  if (count == 0) {
+    sys::Exit(0);
+  }
+  Check(*context, Stage::k_clone, count, "read", "channel");
+  if (count != sizeof(message)) {
+    Fail(*context, Stage::k_clone, EPROTO, "read", "channel");
+  }
+  context->preparation = message.preparation;
+  return message.early_network != 0;
 }
 
 }  // namespace
 
-void RunCell(Context* context) noexcept {
-  CloseForeign(*context);
-  EnterIds(context);
-  BuildMounts(context);
-  SetUpNetwork(context);
-  DropPrivileges(context);
-  EnterLandlock(context);
-  PlaceStdio(context);
-  SetLimits(context);
-  RunInit(context);
+void RunCell(const Facts& facts, int channel) noexcept {
+  static Context context;  // too large for a comfortable stack
+  context.facts = facts;
+  context.channel = channel;
+  context.terminal_master = -1;
+  CloseForeign(context);
+  const bool early_network = AwaitPreparation(&context);
+  EnterIds(&context);
+  if (early_network) {
+    SetUpNetwork(&context);
+  }
+  ReceivePlan(&context);
+  BuildMounts(&context);
+  if (!early_network) {
+    SetUpNetwork(&context);
+  }
+  DropPrivileges(&context);
+  EnterLandlock(&context);
+  PlaceStdio(&context);
+  SetLimits(&context);
+  RunInit(&context);
 }
 
 }  // namespace cloister::child

@@ -8,7 +8,7 @@
 namespace cloister::child {
 
 // Runs in the process that clone3(2) made, with a copy of the launcher's memory.
-[[noreturn]] void RunCell(Context* context) noexcept;
+[[noreturn]] void RunCell(const Facts& facts, int channel) noexcept;
 
 }  // namespace cloister::child
 

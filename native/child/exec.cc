@@ -60,7 +60,7 @@ void ReadBack(const Context& context, wire::ChildReport* report) noexcept {
   Require(report, Stage::k_privileges, sys::Call(SYS_capget, sys::Arg(&header), sys::Arg(data)),
           "capget", "");
   report->confirmed.capabilities = std::uint64_t{data[1].permitted} << 32 | data[0].permitted;
-  report->confirmed.filters = context.inherited_filters;
+  report->confirmed.filters = context.facts.filters;
 }
 
 void InstallFilter(const plan::Plan& plan, wire::ChildReport* report) noexcept {
@@ -100,7 +100,7 @@ void InstallFilter(const plan::Plan& plan, wire::ChildReport* report) noexcept {
 }  // namespace
 
 void ExecuteCommand(Context* context, wire::ChildReport* report) noexcept {
-  const plan::Plan& plan = *context->plan;
+  const plan::Plan& plan = context->plan;
   ResetSignals(report);
   JoinSession(plan, report);
   for (std::size_t i = 0; i < plan.limits.size; ++i) {

@@ -4,6 +4,7 @@
 #include <linux/audit.h>
 #include <linux/seccomp.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -113,7 +114,7 @@ int StartCommand(Context* context) noexcept {
                         CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &g_start, &pidfd);
   if (pid < 0) {
     // The kernel's number is only in errno here; nothing else of the C library is used.
-    Fail(*context, kStage, errno, "clone", context->plan->command);
+    Fail(*context, kStage, errno, "clone", context->plan.command);
   }
   wire::ChildReport* report = &g_start.report;
   if (report->kind == wire::ReportKind::kFailed) {
@@ -126,6 +127,16 @@ int StartCommand(Context* context) noexcept {
   const int fds[] = {pidfd, context->terminal_master};
   SendReport(*context, *report, fds, context->terminal_master >= 0 ? 2 : 1);
   sys::Close(pidfd);
+  // The command's ends of the pipes are the command's alone: who reads them sees their end.
+  sys::CloseRange(0, static_cast<unsigned>(context->stdio_count) - 1);
+  if (context->terminal_master >= 0) {
+    sys::Close(context->terminal_master);
+  }
+  // Only then is the command reaped: while the launcher looks up the process behind the descriptor, it is there.
+  char seen = 0;
+  if (sys::Read(context->channel, &seen, 1) != 1 || seen != wire::kStartSeen) {
+    sys::Exit(1);
+  }
   return pid;
 }
 
@@ -204,13 +215,6 @@ void RunInit(Context* context) noexcept {
         "PR_SET_NAME");
   const int signals = OpenChildSignals(*context);
   const int command = StartCommand(context);
-  // The command's ends of the pipes are the command's alone: who reads them sees their end.
-  for (std::size_t i = 0; i < context->stdio_count; ++i) {
-    sys::Close(static_cast<int>(i));
-  }
-  if (context->terminal_master >= 0) {
-    sys::Close(context->terminal_master);
-  }
   FilterSelf(*context);
   pollfd watched[] = {{signals, POLLIN, 0}, {context->channel, 0, 0}};
   for (;;) {

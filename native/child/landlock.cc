@@ -9,7 +9,7 @@ namespace cloister::child {
 
 void EnterLandlock(Context* context) noexcept {
   constexpr Stage kStage = Stage::k_landlock;
-  const plan::Plan& plan = *context->plan;
+  const plan::Plan& plan = context->plan;
   if (!plan.landlock) {
     return;
   }

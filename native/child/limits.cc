@@ -22,9 +22,9 @@ void SetLimit(const Context& context, const plan::ResourceLimit& limit) noexcept
 }
 
 void SetLimits(Context* context) noexcept {
-  for (std::size_t i = 0; i < context->plan->limits.size; ++i) {
-    if (context->plan->limits[i].resource != RLIMIT_NOFILE) {
-      SetLimit(*context, context->plan->limits[i]);
+  for (std::size_t i = 0; i < context->plan.limits.size; ++i) {
+    if (context->plan.limits[i].resource != RLIMIT_NOFILE) {
+      SetLimit(*context, context->plan.limits[i]);
     }
   }
 }

@@ -100,9 +100,8 @@ void MountOverlay(MountState* state, const plan::MountOperation& op) noexcept {
   // Layers are named by descriptor: no colon or comma in a path can change the meaning of the option.
   static TextBuffer<4096> lower;
   lower = {};
-  for (std::uint32_t i = 0; i < op.lower_count; ++i) {
-    const char* path = state->context->plan->layers[op.lower_first + i];
-    DescriptorPath(&lower.Add(i == 0 ? "" : ":"), OpenStage(*state, path));
+  for (std::size_t i = 0; i < op.lower.size; ++i) {
+    DescriptorPath(&lower.Add(i == 0 ? "" : ":"), OpenStage(*state, op.lower[i]));
   }
   static TextBuffer<4096> upper;
   static TextBuffer<4096> work;
@@ -134,7 +133,8 @@ void MountProc(MountState* state, const plan::MountOperation& op) noexcept {
     CoverInProc(state, mount, name, false);
   }
   const bool host_root =
-      state->context->caller_uid == 0 && !state->context->plan->unprivileged_host_ids;
+      state->context->facts.uid == 0 &&
+                         state->context->preparation.unprivileged_host_ids == 0;
   if (!host_root) {
     return;
   }

@@ -240,8 +240,8 @@ void BuildMounts(Context* context) noexcept {
   MountCheck(state, sys::Call(SYS_mount, 0, sys::Arg("/"), 0, MS_REC | MS_PRIVATE, 0), "mount",
              "MS_PRIVATE");
   const long umask = sys::Call(SYS_umask, 0);
-  for (std::size_t i = 0; i < context->plan->mounts.size; ++i) {
-    CarryOut(&state, context->plan->mounts[i], context->prepared_trees[i]);
+  for (std::size_t i = 0; i < context->plan.mounts.size; ++i) {
+    CarryOut(&state, context->plan.mounts[i], context->prepared_trees[i]);
   }
   RemoveMaskSources(&state);
   MakeRoot(state);

@@ -12,14 +12,14 @@ namespace cloister::child {
 
 void SetUpNetwork(Context* context) noexcept {
   constexpr Stage kStage = Stage::k_network;
-  const plan::Plan& plan = *context->plan;
-  const std::size_t length = TextLength(plan.hostname);
+  const wire::Preparation& wanted = context->preparation;
+  const std::size_t length = TextLength(wanted.hostname);
   if (length > 0) {
     Check(*context, kStage,
-          sys::Call(SYS_sethostname, sys::Arg(plan.hostname), static_cast<long>(length)),
-          "sethostname", plan.hostname);
+          sys::Call(SYS_sethostname, sys::Arg(wanted.hostname), static_cast<long>(length)),
+          "sethostname", wanted.hostname);
   }
-  if (!plan.loopback) {
+  if (wanted.loopback == 0) {
     return;
   }
   const int fd = static_cast<int>(Check(

@@ -36,13 +36,13 @@ void SetCapabilities(const Context& context, std::uint64_t mask,
 }  // namespace
 
 void DropPrivileges(Context* context) noexcept {
-  const std::uint64_t kept = context->plan->capabilities;
+  const std::uint64_t kept = context->plan.capabilities;
   // A session keyring of its own: the caller's, with whatever keys it holds, stays behind. ENOSYS: a kernel without keys.
   const long keyring = sys::Call(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, 0);
   if (keyring < 0 && keyring != -ENOSYS) {
     Fail(*context, kStage, -keyring, "keyctl", "KEYCTL_JOIN_SESSION_KEYRING");
   }
-  for (std::uint32_t capability = 0; capability <= context->last_capability; ++capability) {
+  for (std::uint32_t capability = 0; capability <= context->facts.last_capability; ++capability) {
     if ((kept >> capability & 1) == 0) {
       Prctl(*context, PR_CAPBSET_DROP, capability, 0, "PR_CAPBSET_DROP");
     }
@@ -51,7 +51,7 @@ void DropPrivileges(Context* context) noexcept {
   // Ambient capabilities survive exec without any uid 0 magic, which the securebits below switch off. They must be permitted and inheritable, and
   // setting the bits needs CAP_SETPCAP, so that the sets are emptied last.
   SetCapabilities(*context, kept | std::uint64_t{1} << CAP_SETPCAP, kept);
-  for (std::uint32_t capability = 0; capability <= context->last_capability; ++capability) {
+  for (std::uint32_t capability = 0; capability <= context->facts.last_capability; ++capability) {
     if ((kept >> capability & 1) != 0) {
       Prctl(*context, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, "PR_CAP_AMBIENT_RAISE");
     }

@@ -31,8 +31,8 @@ int OpenTerminal(Context* context) noexcept {
   Check(*context, kStage, sys::Ioctl(context->terminal_master, TIOCSPTLCK, &locked), "ioctl",
         "TIOCSPTLCK");
   winsize size = {};
-  size.ws_col = context->plan->columns;
-  size.ws_row = context->plan->rows;
+  size.ws_col = context->plan.columns;
+  size.ws_row = context->plan.rows;
   Check(*context, kStage, sys::Ioctl(context->terminal_master, TIOCSWINSZ, &size), "ioctl",
         "TIOCSWINSZ");
   const long slave = sys::Call(SYS_ioctl, master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
@@ -60,13 +60,10 @@ void CloseExcept(const Context& context, int low, int high) noexcept {
 
 void PlaceStdio(Context* context) noexcept {
   int sources[wire::kStdioLimit] = {};
-  if (context->stdio_count > wire::kStdioLimit) {
-    Fail(*context, kStage, EMFILE, "dup3", "");
-  }
   // All sources up first: a dup3(2) onto a low number would close another source, or the channel.
   context->channel = MoveUp(*context, context->channel);
   int slave = -1;
-  if (context->plan->terminal) {
+  if (context->plan.terminal) {
     slave = MoveUp(*context, OpenTerminal(context));
     context->terminal_master = MoveUp(*context, context->terminal_master);
   }

@@ -21,6 +21,7 @@ namespace cloister::launcher {
 namespace {
 
 constexpr std::uint64_t kSocketTag = 0;
+constexpr std::uint64_t kSpareTag = 1;
 constexpr std::uint64_t kNanosecondsPerMillisecond = 1000000;
 
 std::uint64_t ChannelTag(const Cell& cell) { return cell.id << 1; }
@@ -59,11 +60,15 @@ int Server::Run() {
   if (!epoll_.Valid() || !Watch(socket_.Get(), kSocketTag, EPOLLIN)) {
     return 1;
   }
-  Result<Host> host = ReadHost();
-  if (host.Ok()) {
-    host_ = host.Value();
+  Result<child::Facts> facts = ReadFacts();
+  if (facts.Ok()) {
+    facts_ = facts.Value();
+    spares_.Start(facts_);
   } else {
-    host_failure_ = host.Error();
+    facts_failure_ = facts.Error();
+  }
+  if (spares_.Socket() >= 0 && !Watch(spares_.Socket(), kSpareTag, EPOLLIN)) {
+    return 1;
   }
   while (connected_ || !cells_.empty()) {
     epoll_event events[64];
@@ -77,6 +82,7 @@ int Server::Run() {
     EnforceDeadlines();
     Flush();
   }
+  spares_.Stop();
   return 0;
 }
 
@@ -120,6 +126,10 @@ void Server::HandleEvent(std::uint64_t tag, std::uint32_t events) {
     if ((events & (EPOLLHUP | EPOLLERR)) != 0) {
       AddonGone();
     }
+    return;
+  }
+  if (tag == kSpareTag) {
+    spares_.Collect();
     return;
   }
   const auto found = cells_.find(tag >> 1);
@@ -210,7 +220,8 @@ bool Server::HandleSpawn(const std::uint8_t* data, std::size_t size, std::vector
   const std::size_t inline_size = size - sizeof(message);
   const bool in_memfd = message.plan_in_memfd != 0;
   if (message.header.cell == 0 || message.plan_size > wire::kPlanLimit ||
-      message.stdio_count > wire::kStdioLimit || (in_memfd ? inline_size != 0 : inline_size != message.plan_size) ||
+      (!in_memfd && message.plan_size > wire::kInlinePlanLimit) ||
+      message.stdio_count < 3 || message.stdio_count > wire::kStdioLimit || (in_memfd ? inline_size != 0 : inline_size != message.plan_size) ||
       cells_.contains(message.header.cell)) {
     return false;
   }
@@ -219,7 +230,9 @@ bool Server::HandleSpawn(const std::uint8_t* data, std::size_t size, std::vector
   std::size_t next = 0;
   std::vector<std::uint8_t> large;
   if (in_memfd) {
-    if (fds.empty()) {
+    // What is checked here must be what the cell maps later.
+    constexpr int kSeals = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL;
+    if (fds.empty() || (fcntl(fds[0].Get(), F_GET_SEALS) & kSeals) != kSeals) {
       return false;
     }
     large.resize(message.plan_size);
@@ -232,6 +245,7 @@ bool Server::HandleSpawn(const std::uint8_t* data, std::size_t size, std::vector
       }
       done += static_cast<std::size_t>(count);
     }
+    request.plan_memfd = std::move(fds[0]);
     next = 1;
   }
   request.plan = in_memfd ? large.data() : data + sizeof(message);
@@ -251,11 +265,11 @@ bool Server::HandleSpawn(const std::uint8_t* data, std::size_t size, std::vector
 }
 
 void Server::StartCell(const Request& request) {
-  if (host_failure_) {
-    Send(MakeFailedEvent(request.cell, *host_failure_));
+  if (facts_failure_) {
+    Send(MakeFailedEvent(request.cell, *facts_failure_));
     return;
   }
-  Result<std::unique_ptr<Cell>> started = Spawn(request, *host_, &ids_);
+  Result<std::unique_ptr<Cell>> started = Spawn(request, facts_, &ids_, &spares_);
   if (!started.Ok()) {
     Send(MakeFailedEvent(request.cell, started.Error()));
     return;
@@ -374,6 +388,8 @@ void Server::CommandStarted(Cell* cell, const wire::ChildReport& report,
   event.has_terminal = fds.size() > 1 ? 1 : 0;
   event.confirmed = report.confirmed;
   Send(event, fds.size() > 1 ? std::move(fds[1]) : UniqueFd());
+  // Init waits for this before it reaps anything. If it is gone, its end is reported as such.
+  send(cell->channel.Get(), &wire::kStartSeen, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
   if (cell->pending_signal != 0) {
     sys::PidfdSendSignal(cell->command.Get(), cell->pending_signal);
   }

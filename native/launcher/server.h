@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "native/launcher/cell.h"
-#include "native/launcher/host.h"
+#include "native/launcher/facts.h"
 #include "native/launcher/spawn.h"
 
 namespace cloister::launcher {
@@ -54,9 +54,10 @@ class Server {
   UniqueFd epoll_;
   bool connected_ = true;
   bool waiting_for_room_ = false;
-  std::optional<Host> host_;
-  std::optional<Failure> host_failure_;
+  child::Facts facts_ = {};
+  std::optional<Failure> facts_failure_;
   HostIdPool ids_;
+  SpareMaker spares_{&ids_};
   std::unordered_map<std::uint64_t, std::unique_ptr<Cell>> cells_;
   std::deque<Outgoing> outgoing_;
 };

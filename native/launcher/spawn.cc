@@ -1,16 +1,13 @@
 #include "native/launcher/spawn.h"
 
-#include <sched.h>
-#include <signal.h>
+#include <poll.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
+#include <cstring>
 
-#include "native/child/entry.h"
-#include "native/linux/syscalls.h"
 #include "native/mounts/prepared_trees.h"
 #include "native/plan/decode.h"
 
@@ -18,134 +15,165 @@ namespace cloister::launcher {
 
 namespace {
 
+// How long a new process may take to read what is sent to it before the cell is given up: it does nothing else.
+constexpr int kPatienceMs = 2000;
+
 Failure CloneFailure(int error, const char* syscall, const char* detail) {
   return {Stage::k_clone, error, syscall, detail};
 }
 
-// Everything that the child reads, filled in before it exists.
-struct Prepared {
-  std::vector<UniqueFd> trees;
-  std::vector<int> tree_numbers;
-  std::vector<int> stdio_numbers;
-  std::vector<int> kept;
-  UniqueFd child_channel;
-  child::Context context = {};
-};
-
-void FillContext(const plan::Plan& plan, const Host& host, const Request& request,
-                 Prepared* prepared) {
-  for (const UniqueFd& fd : request.stdio) {
-    prepared->stdio_numbers.push_back(fd.Get());
+Result<wire::Preparation> PreparationOf(const plan::Plan& plan) {
+  wire::Preparation preparation = {};
+  preparation.namespaces = plan.namespaces;
+  preparation.uid = plan.uid;
+  preparation.gid = plan.gid;
+  preparation.unprivileged_host_ids = plan.unprivileged_host_ids ? 1 : 0;
+  preparation.loopback = plan.loopback ? 1 : 0;
+  if (std::strlen(plan.hostname) >= sizeof(preparation.hostname)) {
+    return CloneFailure(ENAMETOOLONG, "decode", plan.hostname);
   }
-  for (const UniqueFd& fd : prepared->trees) {
-    prepared->tree_numbers.push_back(fd.Get());
-  }
-  prepared->kept = prepared->stdio_numbers;
-  prepared->kept.insert(prepared->kept.end(), prepared->tree_numbers.begin(),
-                        prepared->tree_numbers.end());
-  prepared->kept.push_back(prepared->child_channel.Get());
-  std::erase(prepared->kept, -1);
-  std::sort(prepared->kept.begin(), prepared->kept.end());
-
-  child::Context& context = prepared->context;
-  context.plan = &plan;
-  context.channel = prepared->child_channel.Get();
-  context.stdio = prepared->stdio_numbers.data();
-  context.stdio_count = prepared->stdio_numbers.size();
-  context.prepared_trees = prepared->tree_numbers.data();
-  context.kept = prepared->kept.data();
-  context.kept_count = prepared->kept.size();
-  context.caller_uid = host.uid;
-  context.caller_gid = host.gid;
-  context.launcher_namespaces = host.namespaces;
-  context.inherited_filters = host.inherited_filters;
-  context.last_capability = host.last_capability;
-  context.terminal_master = -1;
+  std::snprintf(preparation.hostname, sizeof(preparation.hostname), "%s", plan.hostname);
+  return preparation;
 }
 
-// The launcher never waits for a cell: it tells it to go on and returns to its loop.
-std::optional<Failure> GiveIds(const plan::Plan& plan, const Cell& cell) {
-  if (!plan.unprivileged_host_ids) {
-    return std::nullopt;
+std::optional<Failure> SendAll(int channel, const iovec* parts, std::size_t count,
+                               const std::vector<int>& fds) {
+  std::vector<std::uint8_t> control(fds.empty() ? 0 : CMSG_SPACE(fds.size() * sizeof(int)));
+  msghdr message = {};
+  message.msg_iov = const_cast<iovec*>(parts);
+  message.msg_iovlen = count;
+  if (!fds.empty()) {
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(fds.size() * sizeof(int));
+    std::memcpy(CMSG_DATA(header), fds.data(), fds.size() * sizeof(int));
   }
-  std::optional<Failure> failure =
-      WriteIdMaps(cell.init_pid, plan.uid, plan.gid, cell.host_id->Id());
-  if (!failure &&
-      send(cell.channel.Get(), &wire::kMapsWritten, 1, MSG_NOSIGNAL | MSG_DONTWAIT) != 1) {
-    failure = Failure{Stage::k_ids, errno, "send", ""};
-  }
-  return failure;
-}
-
-void EndInit(const Cell& cell) {
-  kill(cell.init_pid, SIGKILL);
-  while (waitpid(cell.init_pid, nullptr, __WALL) < 0 && errno == EINTR) {
-  }
-}
-
-std::optional<Failure> CheckTerminal(const plan::Plan& plan, const Request& request) {
-  for (const UniqueFd& fd : request.stdio) {
-    if (!fd.Valid() && !plan.terminal) {
-      return CloneFailure(EPROTO, "decode", "a descriptor is missing");
+  while (sendmsg(channel, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+    pollfd room = {channel, POLLOUT, 0};
+    if ((errno != EAGAIN && errno != EINTR) || poll(&room, 1, kPatienceMs) == 0) {
+      return CloneFailure(errno, "sendmsg", "channel");
     }
   }
   return std::nullopt;
 }
 
+std::optional<Failure> SendTrees(int channel, const std::vector<UniqueFd>& trees) {
+  wire::TreesMessage message = {};
+  std::vector<int> fds;
+  for (std::size_t i = 0; i < trees.size(); ++i) {
+    if (trees[i].Valid()) {
+      message.operation[message.count++] = static_cast<std::uint32_t>(i);
+      fds.push_back(trees[i].Get());
+    }
+    if (message.count == wire::kTreesPerMessage || (i + 1 == trees.size() && message.count > 0)) {
+      const iovec part = {&message, sizeof(message)};
+      if (std::optional<Failure> failure = SendAll(channel, &part, 1, fds)) {
+        return failure;
+      }
+      message = {};
+      fds.clear();
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<Failure> SendStart(const Request& request, int channel,
+                                 const std::vector<UniqueFd>& trees) {
+  wire::StartMessage start = {};
+  start.plan_size = request.plan_size;
+  start.plan_in_memfd = request.plan_memfd.Valid() ? 1 : 0;
+  start.stdio_count = static_cast<std::uint32_t>(request.stdio.size());
+  start.tree_count = static_cast<std::uint32_t>(
+      std::count_if(trees.begin(), trees.end(), [](const UniqueFd& fd) { return fd.Valid(); }));
+  std::vector<int> fds;
+  if (request.plan_memfd.Valid()) {
+    fds.push_back(request.plan_memfd.Get());
+  }
+  for (std::size_t i = 0; i < request.stdio.size(); ++i) {
+    if (request.stdio[i].Valid()) {
+      fds.push_back(request.stdio[i].Get());
+    } else {
+      start.terminal_mask |= 1U << i;
+    }
+  }
+  const iovec parts[] = {{&start, sizeof(start)},
+                         {const_cast<std::uint8_t*>(request.plan), request.plan_size}};
+  if (std::optional<Failure> failure =
+          SendAll(channel, parts, request.plan_memfd.Valid() ? 1 : 2, fds)) {
+    return failure;
+  }
+  return SendTrees(channel, trees);
+}
+
+// A process of the right kind: the spare one, or one made now.
+Result<FirstProcess> Obtain(const wire::Preparation& preparation, const child::Facts& facts,
+                            HostIdPool* ids, SpareMaker* spares) {
+  if (std::optional<FirstProcess> spare = spares->Take(preparation)) {
+    return std::move(*spare);
+  }
+  Result<Channel> channel = MakeChannel();
+  if (!channel.Ok()) {
+    return channel.Error();
+  }
+  Result<FirstProcess> process =
+      MakeFirstProcess(facts, preparation.namespaces, 0, std::move(channel.Value()));
+  if (!process.Ok()) {
+    return process.Error();
+  }
+  if (std::optional<Failure> failure = Prepare(&process.Value(), preparation, false, ids)) {
+    process.Value().Discard();
+    return *failure;
+  }
+  return process;
+}
+
 }  // namespace
 
-Result<std::unique_ptr<Cell>> Spawn(const Request& request, const Host& host, HostIdPool* ids) {
-  const std::unique_ptr<plan::DecodedPlan> decoded =
-      plan::DecodedPlan::Decode(request.plan, request.plan_size);
-  if (decoded == nullptr) {
+Result<std::unique_ptr<Cell>> Spawn(const Request& request, const child::Facts& facts,
+                                    HostIdPool* ids, SpareMaker* spares) {
+  // The cell decodes the plan again, for itself; here it is checked, and read for what concerns the launcher.
+  std::vector<std::uint8_t> memory(plan::ArenaSizeFor(request.plan_size));
+  plan::Arena arena(memory.data(), memory.size());
+  plan::Plan plan;
+  if (!plan::Decode(request.plan, request.plan_size, &arena, &plan)) {
     return CloneFailure(EPROTO, "decode", "plan");
   }
-  const plan::Plan& plan = decoded->View();
-  if (std::optional<Failure> failure = CheckTerminal(plan, request)) {
+  for (const UniqueFd& fd : request.stdio) {
+    if (!fd.Valid() && !plan.terminal) {
+      return CloneFailure(EPROTO, "decode", "a descriptor is missing");
+    }
+  }
+  Result<wire::Preparation> preparation = PreparationOf(plan);
+  if (!preparation.Ok()) {
+    return preparation.Error();
+  }
+  Result<FirstProcess> obtained = Obtain(preparation.Value(), facts, ids, spares);
+  if (!obtained.Ok()) {
+    return obtained.Error();
+  }
+  FirstProcess& process = obtained.Value();
+  Result<std::vector<UniqueFd>> trees = PrepareTrees(plan, process.host_id.get());
+  std::optional<Failure> failure;
+  if (!trees.Ok()) {
+    failure = trees.Error();
+  } else {
+    failure = SendStart(request, process.channel.Get(), trees.Value());
+  }
+  if (failure) {
+    process.Discard();
     return *failure;
   }
+  spares->Order(preparation.Value());
   auto cell = std::make_unique<Cell>();
   cell->id = request.cell;
+  cell->init_pid = process.pid;
+  cell->init = std::move(process.pidfd);
+  cell->channel = std::move(process.channel);
+  cell->host_id = std::move(process.host_id);
   cell->wall_limit_ns = plan.wall_time_ns;
-  if (plan.unprivileged_host_ids) {
-    Result<std::unique_ptr<HostId>> id = ids->Take();
-    if (!id.Ok()) {
-      return id.Error();
-    }
-    cell->host_id = std::move(id.Value());
-  }
-  Prepared prepared;
-  Result<std::vector<UniqueFd>> trees = PrepareTrees(plan, cell->host_id.get());
-  if (!trees.Ok()) {
-    return trees.Error();
-  }
-  prepared.trees = std::move(trees.Value());
-  int channel[2] = {-1, -1};
-  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) != 0) {
-    return CloneFailure(errno, "socketpair", "");
-  }
-  cell->channel.Reset(channel[0]);
-  prepared.child_channel.Reset(channel[1]);
-  FillContext(plan, host, request, &prepared);
-
-  int pidfd = -1;
-  uapi::CloneArgs args = {};
-  args.flags = plan.namespaces | uapi::kClonePidfd;
-  args.pidfd = static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(&pidfd));
-  args.exit_signal = SIGCHLD;
-  const long pid = sys::Clone3(&args);
-  if (pid == 0) {
-    child::RunCell(&prepared.context);
-  }
-  if (pid < 0) {
-    return CloneFailure(static_cast<int>(-pid), "clone3", "");
-  }
-  cell->init_pid = static_cast<pid_t>(pid);
-  cell->init.Reset(pidfd);
-  if (std::optional<Failure> failure = GiveIds(plan, *cell)) {
-    EndInit(*cell);
-    return *failure;
-  }
   return cell;
 }
 

@@ -1,4 +1,4 @@
-// From a request to the first process of a cell: stage clone.
+// From a request to a cell that is on its way.
 
 #ifndef CLOISTER_LAUNCHER_SPAWN_H_
 #define CLOISTER_LAUNCHER_SPAWN_H_
@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "native/launcher/cell.h"
-#include "native/launcher/host.h"
+#include "native/launcher/spare.h"
 
 namespace cloister::launcher {
 
@@ -15,11 +15,14 @@ struct Request {
   std::uint64_t cell = 0;
   const std::uint8_t* plan = nullptr;
   std::size_t plan_size = 0;
+  // The plan's own memfd, where it came in one.
+  UniqueFd plan_memfd;
   // Sources of the command's descriptors; an invalid one stands for the terminal.
   std::vector<UniqueFd> stdio;
 };
 
-Result<std::unique_ptr<Cell>> Spawn(const Request& request, const Host& host, HostIdPool* ids);
+Result<std::unique_ptr<Cell>> Spawn(const Request& request, const child::Facts& facts,
+                                    HostIdPool* ids, SpareMaker* spares);
 
 }  // namespace cloister::launcher
 

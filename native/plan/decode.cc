@@ -41,12 +41,10 @@ bool IsInnerPath(const char* path) {
 
 bool IsAbsolute(const char* path) { return *path == '/'; }
 
-}  // namespace
-
 class Decoder {
  public:
-  Decoder(const std::uint8_t* data, std::size_t size, DecodedPlan* out)
-      : reader_(data, size), out_(out), plan_(out->plan_) {}
+  Decoder(const std::uint8_t* data, std::size_t size, Arena* arena, Plan* plan)
+      : reader_(data, size), arena_(arena), plan_(*plan) {}
 
   bool Run() {
     if (reader_.U32() != kMagic || reader_.U32() != kPlanVersion) {
@@ -97,13 +95,19 @@ class Decoder {
   }
 
   void Mounts() {
-    const std::uint32_t count = reader_.Count(8);
-    out_->mounts_.reserve(count);
+    const std::uint32_t count = reader_.Count(16);
+    auto* mounts = Room<MountOperation>(count);
     for (std::uint32_t i = 0; i < count && reader_.Ok(); ++i) {
-      out_->mounts_.push_back(Mount());
+      mounts[i] = Mount();
     }
-    plan_.mounts = {out_->mounts_.data(), out_->mounts_.size()};
-    plan_.layers = {out_->layers_.data(), out_->layers_.size()};
+    plan_.mounts = {mounts, count};
+  }
+
+  template <typename T>
+  T* Room(std::size_t count) {
+    T* room = arena_->Take<T>(count);
+    Require(room != nullptr);
+    return room;
   }
 
   MountOperation Mount() {
@@ -170,12 +174,13 @@ class Decoder {
 
   void Overlay(MountOperation* op) {
     op->at = ReadPlace(1);
-    op->lower_first = static_cast<std::uint32_t>(out_->layers_.size());
-    op->lower_count = reader_.Count(6);
-    Require(op->lower_count >= 1 && op->lower_count <= kMaxOverlayLayers);
-    for (std::uint32_t i = 0; i < op->lower_count && reader_.Ok(); ++i) {
-      out_->layers_.push_back(AbsolutePath());
+    const std::uint32_t layers = reader_.Count(6);
+    Require(layers >= 1 && layers <= kMaxOverlayLayers);
+    auto* lower = Room<const char*>(layers);
+    for (std::uint32_t i = 0; i < layers && reader_.Ok(); ++i) {
+      lower[i] = AbsolutePath();
     }
+    op->lower = {lower, layers};
     if (reader_.Flag()) {
       op->upper = AbsolutePath();
       op->work = AbsolutePath();
@@ -187,13 +192,14 @@ class Decoder {
     plan_.capabilities = reader_.U64();
     plan_.landlock = reader_.Flag();
     plan_.landlock_scoped = reader_.U32();
-    const std::uint32_t limits = reader_.Count(12);
-    for (std::uint32_t i = 0; i < limits && reader_.Ok(); ++i) {
-      const std::uint32_t resource = reader_.U32();
-      Require(resource < kResourceCount);
-      out_->limits_.push_back({resource, reader_.U64()});
+    const std::uint32_t count = reader_.Count(12);
+    auto* limits = Room<ResourceLimit>(count);
+    for (std::uint32_t i = 0; i < count && reader_.Ok(); ++i) {
+      limits[i].resource = reader_.U32();
+      limits[i].value = reader_.U64();
+      Require(limits[i].resource < kResourceCount);
     }
-    plan_.limits = {out_->limits_.data(), out_->limits_.size()};
+    plan_.limits = {limits, count};
     plan_.wall_time_ns = reader_.U64();
     plan_.terminal = reader_.Flag();
     plan_.columns = Dimension();
@@ -211,32 +217,31 @@ class Decoder {
     const std::uint32_t count = reader_.Count(sizeof(sock_filter));
     Require(count <= kMaxInstructions);
     const std::uint8_t* bytes = reader_.Bytes(count * sizeof(sock_filter));
-    if (bytes != nullptr && count > 0) {
-      out_->filter_.resize(count);
-      std::memcpy(out_->filter_.data(), bytes, count * sizeof(sock_filter));
+    auto* filter = Room<sock_filter>(count);
+    if (reader_.Ok() && count > 0) {
+      std::memcpy(filter, bytes, count * sizeof(sock_filter));
     }
-    plan_.filter = {out_->filter_.data(), out_->filter_.size()};
+    plan_.filter = {filter, count};
   }
 
   void Command() {
     plan_.command = reader_.Text();
-    plan_.candidates = Texts(&out_->candidates_);
-    plan_.argv = Texts(&out_->argv_);
-    plan_.environment = Texts(&out_->environment_);
+    plan_.candidates = Texts();
+    plan_.argv = Texts();
+    plan_.environment = Texts();
     plan_.cwd = AbsolutePath();
     // argv[0] is never missing: programs rely on it (CVE-2021-4034).
     Require(plan_.candidates.size > 0 && plan_.argv.size > 0);
   }
 
-  Array<const char*> Texts(std::vector<const char*>* out) {
+  // With a null pointer behind the last, as execve(2) wants it.
+  Array<const char*> Texts() {
     const std::uint32_t count = reader_.Count(5);
-    out->reserve(std::size_t{count} + 1);
+    auto* texts = Room<const char*>(std::size_t{count} + 1);
     for (std::uint32_t i = 0; i < count && reader_.Ok(); ++i) {
-      out->push_back(reader_.Text());
+      texts[i] = reader_.Text();
     }
-    const std::size_t size = out->size();
-    out->push_back(nullptr);
-    return {out->data(), size};
+    return {texts, count};
   }
 
   // The child relies on these: the first operation makes the file system that everything else is put on, and a root exists at the end.
@@ -269,17 +274,15 @@ class Decoder {
   }
 
   ByteReader reader_;
-  DecodedPlan* out_;
+  Arena* arena_;
   Plan& plan_;
   std::size_t filesystems_ = 0;
 };
 
-std::unique_ptr<DecodedPlan> DecodedPlan::Decode(const std::uint8_t* data, std::size_t size) {
-  std::unique_ptr<DecodedPlan> decoded(new DecodedPlan());
-  if (!Decoder(data, size, decoded.get()).Run()) {
-    return nullptr;
-  }
-  return decoded;
+}  // namespace
+
+bool Decode(const std::uint8_t* data, std::size_t size, Arena* arena, Plan* plan) {
+  return Decoder(data, size, arena, plan).Run();
 }
 
 }  // namespace cloister::plan

@@ -1,38 +1,24 @@
 // From bytes to a plan. The bytes come from another process: every length, count, flag and index is checked here, and nowhere later.
+// Child-safe: no memory but the arena's.
 
 #ifndef CLOISTER_PLAN_DECODE_H_
 #define CLOISTER_PLAN_DECODE_H_
 
 #include <cstdint>
-#include <memory>
-#include <vector>
 
+#include "native/plan/arena.h"
 #include "native/plan/plan.h"
 
 namespace cloister::plan {
 
-// Owns what a Plan points to, except the bytes themselves, which must outlive it.
-class DecodedPlan {
- public:
-  // Null when the bytes are no plan of this version. The layout is that of lib/native/encode.ts.
-  static std::unique_ptr<DecodedPlan> Decode(const std::uint8_t* data, std::size_t size);
+// Enough arena for any plan of this many bytes: the shortest operation takes 16 of them and becomes one MountOperation.
+constexpr std::size_t ArenaSizeFor(std::size_t plan_size) {
+  return plan_size * (sizeof(MountOperation) / 8) + 64 * 1024;
+}
 
-  [[nodiscard]] const Plan& View() const { return plan_; }
-
- private:
-  DecodedPlan() = default;
-
-  Plan plan_;
-  std::vector<MountOperation> mounts_;
-  std::vector<const char*> layers_;
-  std::vector<ResourceLimit> limits_;
-  std::vector<sock_filter> filter_;
-  std::vector<const char*> candidates_;
-  std::vector<const char*> argv_;
-  std::vector<const char*> environment_;
-
-  friend class Decoder;
-};
+// False when the bytes are no plan of this version. The layout is that of lib/native/encode.ts. Texts of the plan point into `data`, arrays into
+// the arena; both must outlive it.
+[[nodiscard]] bool Decode(const std::uint8_t* data, std::size_t size, Arena* arena, Plan* plan);
 
 }  // namespace cloister::plan
 

@@ -43,6 +43,15 @@ inline constexpr std::uint32_t kAllMountFlags = 127;
 inline constexpr std::size_t kMaxOwnFileSystems = 256;
 inline constexpr std::size_t kMaxOverlayLayers = 64;
 
+// Counted arrays in the arena that the plan was decoded into.
+template <typename T>
+struct Array {
+  const T* data = nullptr;
+  std::size_t size = 0;
+
+  const T& operator[](std::size_t index) const noexcept { return data[index]; }
+};
+
 // One operation of the mounts stage. Which members count depends on `kind`.
 struct MountOperation {
   MountKind kind;
@@ -56,25 +65,15 @@ struct MountOperation {
   std::uint64_t inodes;      // tmpfs
   const std::uint8_t* content;
   std::size_t content_size;
-  const char* to;                  // symlink
-  std::uint32_t lower_first;       // overlay: index of its first layer in Plan::layers
-  std::uint32_t lower_count;
-  const char* upper;               // overlay: null without one
+  const char* to;            // symlink
+  Array<const char*> lower;  // overlay, the top one first
+  const char* upper;         // overlay: null without one
   const char* work;
 };
 
 struct ResourceLimit {
   std::uint32_t resource;
   std::uint64_t value;
-};
-
-// Counted arrays that somebody else owns (decode.h).
-template <typename T>
-struct Array {
-  const T* data = nullptr;
-  std::size_t size = 0;
-
-  const T& operator[](std::size_t index) const noexcept { return data[index]; }
 };
 
 struct Plan {
@@ -85,7 +84,6 @@ struct Plan {
   const char* hostname = "";
   bool loopback = false;
   Array<MountOperation> mounts;
-  Array<const char*> layers;
   std::uint64_t capabilities = 0;
   bool landlock = false;
   std::uint64_t landlock_scoped = 0;

@@ -33,9 +33,6 @@ struct ChildReport {
   char detail[kDetailSize];
 };
 
-// The byte that the launcher sends once the id maps of the cell are written.
-inline constexpr char kMapsWritten = 'm';
-
 }  // namespace cloister::wire
 
 #endif  // CLOISTER_WIRE_CHILD_REPORT_H_

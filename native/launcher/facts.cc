@@ -1,4 +1,4 @@
-#include "native/launcher/host.h"
+#include "native/launcher/facts.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -15,57 +15,52 @@ namespace cloister::launcher {
 
 namespace {
 
-Failure HostFailure(const char* syscall, const char* path) {
+Failure FactsFailure(const char* syscall, const char* path) {
   return {Stage::k_clone, errno, syscall, path};
 }
 
 Result<std::string> ReadSmallFile(const char* path) {
   const UniqueFd fd(open(path, O_RDONLY | O_CLOEXEC));
   if (!fd.Valid()) {
-    return HostFailure("open", path);
+    return FactsFailure("open", path);
   }
   char text[8192];
   const ssize_t count = read(fd.Get(), text, sizeof(text));
   if (count < 0) {
-    return HostFailure("read", path);
+    return FactsFailure("read", path);
   }
   return std::string(text, static_cast<std::size_t>(count));
 }
 
 }  // namespace
 
-Result<Host> ReadHost() {
-  Host host;
-  host.uid = geteuid();
-  host.gid = getegid();
-  for (std::size_t i = 0; i < child::kNamespaceCount; ++i) {
-    struct stat info = {};
-    if (stat(child::kNamespaces[i].path, &info) != 0) {
-      // A kernel without this kind has no file for it; a plan that asks for it fails at clone3(2).
-      if (errno == ENOENT && access("/proc/self/ns", F_OK) == 0) {
-        continue;
-      }
-      return HostFailure("stat", child::kNamespaces[i].path);
-    }
-    host.namespaces[i] = info.st_ino;
+Result<child::Facts> ReadFacts() {
+  child::Facts facts = {};
+  facts.uid = geteuid();
+  facts.gid = getegid();
+  struct stat info = {};
+  if (stat("/proc/self/ns/user", &info) != 0) {
+    return FactsFailure("stat", "/proc/self/ns/user");
   }
+  facts.user_namespace = info.st_ino;
   Result<std::string> status = ReadSmallFile("/proc/self/status");
   if (!status.Ok()) {
     return status.Error();
   }
   // Seccomp_filters: since 5.9, present where filters are built in.
-  const char* filters = std::strstr(status.Value().c_str(), "Seccomp_filters:");
+  constexpr char kFilters[] = "Seccomp_filters:";
+  const char* filters = std::strstr(status.Value().c_str(), kFilters);
   if (filters != nullptr) {
-    host.inherited_filters = static_cast<std::uint32_t>(
-        std::strtoul(filters + std::strlen("Seccomp_filters:"), nullptr, 10));
+    facts.filters =
+        static_cast<std::uint32_t>(std::strtoul(filters + sizeof(kFilters) - 1, nullptr, 10));
   }
   Result<std::string> last = ReadSmallFile("/proc/sys/kernel/cap_last_cap");
   if (!last.Ok()) {
     return last.Error();
   }
-  host.last_capability =
+  facts.last_capability =
       static_cast<std::uint32_t>(std::strtoul(last.Value().c_str(), nullptr, 10));
-  return host;
+  return facts;
 }
 
 }  // namespace cloister::launcher

@@ -1,0 +1,181 @@
+#include "native/launcher/spare.h"
+
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "native/launcher/packet.h"
+#include "native/linux/syscalls.h"
+
+namespace cloister::launcher {
+
+namespace {
+
+struct Order {
+  std::uint64_t namespaces;
+};
+
+// With the pidfd when pid is positive; a negative error number otherwise.
+struct Answer {
+  std::int64_t pid;
+};
+
+bool SendPacket(int socket, const void* data, std::size_t size, int fd) {
+  iovec part = {const_cast<void*>(data), size};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr message = {};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  if (fd >= 0) {
+    message.msg_control = control;
+    message.msg_controllen = sizeof(control);
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    std::memcpy(CMSG_DATA(header), &fd, sizeof(fd));
+  }
+  return sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == static_cast<ssize_t>(size);
+}
+
+// The helper: one order, one answer, until the launcher closes its end or dies.
+[[noreturn]] void RunHelper(int socket, const child::Facts& facts) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  sys::CloseRange(0, static_cast<unsigned>(socket) - 1);
+  sys::CloseRange(static_cast<unsigned>(socket) + 1, ~0U);
+  for (;;) {
+    pollfd readable = {socket, POLLIN, 0};
+    poll(&readable, 1, -1);
+    Order order = {};
+    Packet packet;
+    const Received received =
+        Receive(socket, reinterpret_cast<std::uint8_t*>(&order), sizeof(order), &packet);
+    if (received == Received::kNothing) {
+      continue;
+    }
+    if (received != Received::kPacket || packet.size != sizeof(order) || packet.fds.size() != 1) {
+      sys::Exit(0);
+    }
+    Channel channel = {UniqueFd(), std::move(packet.fds[0])};
+    Result<FirstProcess> made =
+        MakeFirstProcess(facts, order.namespaces, CLONE_PARENT, std::move(channel));
+    Answer answer = {made.Ok() ? made.Value().pid : -made.Error().error};
+    if (!SendPacket(socket, &answer, sizeof(answer),
+                    made.Ok() ? made.Value().pidfd.Get() : -1)) {
+      sys::Exit(0);
+    }
+  }
+}
+
+}  // namespace
+
+void SpareMaker::Start(const child::Facts& facts) {
+  int ends[2] = {-1, -1};
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
+    return;
+  }
+  UniqueFd ours(ends[0]);
+  const UniqueFd theirs(ends[1]);
+  uapi::CloneArgs args = {};
+  const long pid = sys::Clone3(&args);
+  if (pid == 0) {
+    RunHelper(theirs.Get(), facts);
+  }
+  if (pid > 0) {
+    helper_ = static_cast<pid_t>(pid);
+    socket_ = std::move(ours);
+  }
+}
+
+void SpareMaker::Order(const wire::Preparation& preparation) {
+  if (!socket_.Valid() || ordered_channel_.Valid() ||
+      (spare_ && spare_->preparation == preparation)) {
+    return;
+  }
+  DropSpare();
+  Result<Channel> channel = MakeChannel();
+  if (!channel.Ok()) {
+    return;  // the next cell's process is made when it is needed, and reports why that fails
+  }
+  const launcher::Order order = {preparation.namespaces};
+  if (SendPacket(socket_.Get(), &order, sizeof(order), channel.Value().theirs.Get())) {
+    ordered_ = preparation;
+    ordered_channel_ = std::move(channel.Value().ours);
+  }
+}
+
+void SpareMaker::Collect() {
+  Answer answer = {};
+  Packet packet;
+  const Received received =
+      Receive(socket_.Get(), reinterpret_cast<std::uint8_t*>(&answer), sizeof(answer), &packet);
+  if (received == Received::kNothing) {
+    return;
+  }
+  UniqueFd channel = std::move(ordered_channel_);
+  if (received != Received::kPacket) {
+    socket_.Reset();
+    return;
+  }
+  if (packet.size != sizeof(answer) || answer.pid <= 0 || packet.fds.size() != 1) {
+    return;
+  }
+  FirstProcess process;
+  process.pid = static_cast<pid_t>(answer.pid);
+  process.pidfd = std::move(packet.fds[0]);
+  process.channel = std::move(channel);
+  if (Prepare(&process, ordered_, true, ids_)) {
+    process.Discard();
+    if (process.host_id != nullptr) {
+      ids_->GiveBack(std::move(process.host_id));
+    }
+    return;
+  }
+  spare_ = std::move(process);
+}
+
+std::optional<FirstProcess> SpareMaker::Take(const wire::Preparation& preparation) {
+  if (!spare_ || !(spare_->preparation == preparation)) {
+    return std::nullopt;
+  }
+  pollfd ended = {spare_->pidfd.Get(), POLLIN, 0};
+  if (poll(&ended, 1, 0) != 0) {
+    DropSpare();
+    return std::nullopt;
+  }
+  std::optional<FirstProcess> taken = std::move(spare_);
+  spare_.reset();
+  return taken;
+}
+
+void SpareMaker::DropSpare() {
+  if (!spare_) {
+    return;
+  }
+  spare_->Discard();
+  if (spare_->host_id != nullptr) {
+    ids_->GiveBack(std::move(spare_->host_id));
+  }
+  spare_.reset();
+}
+
+void SpareMaker::Stop() {
+  if (helper_ > 0) {
+    // A process it has just made dies of the closed channel; as the launcher's child it is waited for by whoever inherits it.
+    kill(helper_, SIGKILL);
+    while (waitpid(helper_, nullptr, __WALL) < 0 && errno == EINTR) {
+    }
+    helper_ = -1;
+  }
+  socket_.Reset();
+  ordered_channel_.Reset();
+  DropSpare();
+}
+
+}  // namespace cloister::launcher

@@ -1,0 +1,51 @@
+// One first process kept ready for the next cell of the same kind.
+//
+// New namespaces, a network namespace above all, take longer than everything else in a start. A helper process makes the next set while the current
+// cell runs, so that the launcher itself never stops for it. The process it makes is the launcher's own child (CLONE_PARENT). It has been given ids, a
+// host name and a loopback interface, nothing of any policy, and serves one cell only.
+
+#ifndef CLOISTER_LAUNCHER_SPARE_H_
+#define CLOISTER_LAUNCHER_SPARE_H_
+
+#include <optional>
+
+#include "native/launcher/first_process.h"
+
+namespace cloister::launcher {
+
+class SpareMaker {
+ public:
+  explicit SpareMaker(HostIdPool* ids) : ids_(ids) {}
+
+  // Starts the helper. Must come before the first cell, so that the helper holds nothing of any.
+  void Start(const child::Facts& facts);
+
+  // The helper's socket, to be watched; -1 when it does not run. Without it every first process is made when it is needed.
+  [[nodiscard]] int Socket() const { return socket_.Get(); }
+
+  // Asks for a spare process of this kind unless there is one, or one on its way.
+  void Order(const wire::Preparation& preparation);
+  // The helper's answer has arrived.
+  void Collect();
+
+  // The spare process, if it is of this kind and alive.
+  std::optional<FirstProcess> Take(const wire::Preparation& preparation);
+
+  // Ends helper and spare, and waits for both.
+  void Stop();
+
+ private:
+  void DropSpare();
+
+  HostIdPool* ids_;
+  UniqueFd socket_;
+  pid_t helper_ = -1;
+  std::optional<FirstProcess> spare_;
+  // Set while the helper works: our side of the channel, and what it is for.
+  UniqueFd ordered_channel_;
+  wire::Preparation ordered_ = {};
+};
+
+}  // namespace cloister::launcher
+
+#endif  // CLOISTER_LAUNCHER_SPARE_H_

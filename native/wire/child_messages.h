@@ -1,0 +1,60 @@
+// What the launcher tells the first process of a cell over the cell's channel, a SOCK_SEQPACKET pair, in this order. Child-safe.
+//
+// A process can be made, and prepared, before there is a plan for it: that hides the time that new namespaces take. It has not seen anything of a
+// policy by then.
+
+#ifndef CLOISTER_WIRE_CHILD_MESSAGES_H_
+#define CLOISTER_WIRE_CHILD_MESSAGES_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "native/wire/messages.h"
+
+namespace cloister::wire {
+
+// sethostname(2) takes 64 bytes.
+inline constexpr std::size_t kHostNameSize = 65;
+
+// What of a plan is done before the plan arrives: stage ids, and with `early_network` stage network.
+struct Preparation {
+  std::uint64_t namespaces;
+  std::uint32_t uid;
+  std::uint32_t gid;
+  std::uint32_t unprivileged_host_ids;
+  std::uint32_t loopback;
+  char hostname[kHostNameSize];
+
+  bool operator==(const Preparation&) const = default;
+};
+
+struct PrepareMessage {
+  Preparation preparation;
+  std::uint32_t early_network;
+  // The launcher has written the id maps by the time it sends this.
+};
+
+// Followed by the plan unless `plan_in_memfd`. Descriptors: the memfd where there is one, then the command's.
+struct StartMessage {
+  std::uint64_t plan_size;
+  std::uint32_t plan_in_memfd;
+  std::uint32_t stdio_count;
+  std::uint32_t terminal_mask;
+  // How many prepared trees follow, in TreesMessages.
+  std::uint32_t tree_count;
+};
+
+inline constexpr std::size_t kTreesPerMessage = 200;
+
+// One descriptor for each entry: the tree of that mount operation.
+struct TreesMessage {
+  std::uint32_t count;
+  std::uint32_t operation[kTreesPerMessage];
+};
+
+// The launcher has seen the start of the command. Until then init leaves it unreaped, so that its number still means it.
+inline constexpr char kStartSeen = 's';
+
+}  // namespace cloister::wire
+
+#endif  // CLOISTER_WIRE_CHILD_MESSAGES_H_
