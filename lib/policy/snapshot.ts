@@ -20,7 +20,7 @@ const UNSENDABLE = /[\0\p{Surrogate}]/u;
 
 export class Snapshot {
   readonly issues: PolicyIssue[] = [];
-  /** What a getter threw, if one did. */
+  /** What reading threw, if it did. */
   cause: unknown;
   readonly #path: PathPart[] = [];
 
@@ -42,16 +42,22 @@ export class Snapshot {
     if (this.#path.length > DEEPEST) {
       return this.#refuse('too-deep', 'is nested too deeply');
     }
-    if (Array.isArray(value)) {
-      return this.#copyArray(value, key);
-    }
     if (key === 'content' && types.isUint8Array(value)) {
       return new Uint8Array(value);
     }
-    if (OPAQUE.has(key ?? '')) {
-      return value;
+    const depth = this.#path.length;
+    try {
+      if (Array.isArray(value)) {
+        return this.#copyArray(value, key);
+      }
+      return OPAQUE.has(key ?? '') ? value : this.#copyObject(value);
+    } catch (error) {
+      // A getter, or a trap of a proxy.
+      this.cause ??= error;
+      const issue = this.#refuse('unreadable', 'cannot be read: reading it throws');
+      this.#path.length = depth;
+      return issue;
     }
-    return this.#copyObject(value);
   }
 
   #copyArray(source: readonly unknown[], key: PropertyKey | undefined): unknown {
@@ -63,7 +69,7 @@ export class Snapshot {
     for (let index = 0; index < length; index++) {
       this.#path.push(index);
       if (Object.hasOwn(source, index)) {
-        copy.push(this.#copy(this.#read(source, index), key === 'stdio' ? key : index));
+        copy.push(this.#copy(source[index], key === 'stdio' ? key : index));
       } else {
         this.#refuse('hole', 'is a hole in the array');
       }
@@ -84,20 +90,11 @@ export class Snapshot {
         this.#refuse('unknown-key', 'is no name that can be used here');
       } else {
         this.#checkText(key);
-        copy[key] = this.#copy(this.#read(source, key), key);
+        copy[key] = this.#copy(Reflect.get(source, key) as unknown, key);
       }
       this.#path.pop();
     }
     return copy;
-  }
-
-  #read(source: object, key: PropertyKey): unknown {
-    try {
-      return Reflect.get(source, key) as unknown;
-    } catch (error) {
-      this.cause ??= error;
-      return this.#refuse('unreadable', 'cannot be read: its getter throws');
-    }
   }
 
   #checkText(text: string): void {
@@ -112,8 +109,11 @@ export class Snapshot {
   }
 }
 
-/** Literals, objects without a prototype, and plain objects of another realm (a vm context, a test runner). */
+/** Literals, objects without a prototype, plain objects of another realm (a vm context, a test runner), and process.env, which has a prototype of its own. */
 function isPlain(value: object): boolean {
+  if (value === process.env) {
+    return true;
+  }
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype === null || prototype === Object.prototype) {
     return true;

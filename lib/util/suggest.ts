@@ -20,7 +20,7 @@ export function suggest(word: string, candidates: Iterable<string>): string | un
 }
 
 /** Insertions, deletions, replacements and swaps of neighbours between two words; `limit` or more counts as `limit`. */
-export function editDistance(a: string, b: string, limit = Infinity): number {
+export function editDistance(a: string, b: string, limit: number = Infinity): number {
   if (Math.abs(a.length - b.length) >= limit) {
     return limit;
   }

@@ -1,0 +1,133 @@
+/**
+ * The border: whatever users hand over becomes a valid request here, or an ERR_CLOISTER_POLICY that lists everything that is wrong with it.
+ * Nothing behind this file looks at what the user wrote.
+ */
+
+import * as z from 'zod/mini';
+
+import { CloisterError, type PolicyIssue, policyError } from '../errors.js';
+import { type Caller, currentCaller } from './caller.js';
+import { conflicts } from './conflicts.js';
+import { describe, translate } from './issues.js';
+import { normalizePolicy, normalizeStdio } from './normalize.js';
+import { type ParsedOptions, policyFileSchema, runOptionsSchema, spawnOptionsSchema } from './schema.js';
+import type { Schema } from './schema-parts.js';
+import { Snapshot } from './snapshot.js';
+import type { IsolationPolicy } from './types.js';
+import { unbuiltError } from './unbuilt.js';
+import type { RunRequest, SpawnRequest } from './valid.js';
+
+/**
+ * The arguments of spawnIsolated, in either of its two forms.
+ *
+ * @throws ERR_CLOISTER_POLICY with every issue; ERR_CLOISTER_UNSUPPORTED for parts that this version does not have.
+ */
+export function parseSpawn(command: unknown, args: unknown, options: unknown, caller: Caller = currentCaller()): SpawnRequest {
+  return parseCall(command, args, options, spawnOptionsSchema, caller);
+}
+
+/** The arguments of runIsolated. Throws as parseSpawn does. */
+export function parseRun(command: unknown, args: unknown, options: unknown, caller: Caller = currentCaller()): RunRequest {
+  return parseCall(command, args, options, runOptionsSchema, caller);
+}
+
+/**
+ * A policy that was read from a JSON file; `$schema` is allowed in it. The result is as written, for spawnIsolated.
+ *
+ * @throws ERR_CLOISTER_POLICY with every issue.
+ */
+export function parsePolicyFile(json: unknown): IsolationPolicy {
+  const snapshot = new Snapshot();
+  const copy = snapshot.take(json);
+  if (typeof copy === 'object' && copy !== null) {
+    delete (copy as { $schema?: unknown }).$schema;
+  }
+  validate(snapshot, copy, policyFileSchema, []);
+  // Validated just now: what JSON can hold of an IsolationPolicy.
+  return copy as IsolationPolicy;
+}
+
+function parseCall(command: unknown, args: unknown, options: unknown, schema: Schema<ParsedOptions>, caller: Caller): RunRequest {
+  const shifted = options === undefined && typeof args === 'object' && args !== null && !Array.isArray(args);
+  const issues: PolicyIssue[] = [];
+  const program = parseCommand(command, issues);
+  const words = parseArguments(shifted ? undefined : args, issues);
+  const snapshot = new Snapshot();
+  const parsed = validate(snapshot, snapshot.take((shifted ? args : options) ?? {}), schema, issues);
+  const unbuilt = unbuiltError(parsed);
+  if (unbuilt !== null) {
+    throw unbuilt;
+  }
+  const { policy, issues: more } = normalizePolicy(parsed, caller);
+  if (more.length > 0) {
+    throw policyError(more);
+  }
+  return {
+    command: program,
+    args: words,
+    argv0: parsed.argv0 ?? program,
+    policy,
+    stdio: normalizeStdio(parsed.stdio),
+    signal: parsed.signal,
+    pty: parsed.pty ?? null,
+    input: parsed.input,
+    encoding: parsed.encoding ?? 'utf8',
+  };
+}
+
+/** The parsed value, or an error with `earlier`, the snapshot's issues and the schema's. */
+function validate<Output>(snapshot: Snapshot, copy: unknown, schema: Schema<Output>, earlier: readonly PolicyIssue[]): Output {
+  const result = z.safeParse(schema, copy);
+  if (result.success && snapshot.issues.length === 0 && earlier.length === 0) {
+    const crossed = conflicts(copy);
+    if (crossed.length === 0) {
+      return result.data;
+    }
+    throw policyError(crossed);
+  }
+  // What could not be copied is missing from the copy: the schema would only say it a second time, in other words.
+  const known = new Set(snapshot.issues.map(({ path }) => path));
+  const found = result.success ? [] : translate(result.error.issues, copy).filter(({ path }) => !known.has(path));
+  const error = policyError([...earlier, ...snapshot.issues, ...found, ...conflicts(copy)]);
+  if (snapshot.cause === undefined) {
+    throw error;
+  }
+  throw new CloisterError(error.message, { code: 'ERR_CLOISTER_POLICY', issues: error.issues, cause: snapshot.cause });
+}
+
+function parseCommand(command: unknown, issues: PolicyIssue[]): string {
+  if (typeof command !== 'string') {
+    issues.push({ code: 'wrong-type', path: 'command', message: `must be a string, not ${describe(command)}` });
+    return '';
+  }
+  if (command === '') {
+    issues.push({ code: 'out-of-range', path: 'command', message: 'is empty' });
+  }
+  issues.push(...textIssues(command, 'command'));
+  return command;
+}
+
+function parseArguments(args: unknown, issues: PolicyIssue[]): string[] {
+  if (args === undefined) {
+    return [];
+  }
+  const snapshot = new Snapshot();
+  const copy = snapshot.take(args);
+  if (!Array.isArray(copy)) {
+    issues.push({ code: 'wrong-type', path: 'args', message: `must be an array of strings, not ${describe(args)}` });
+    return [];
+  }
+  issues.push(...snapshot.issues.map((issue) => ({ ...issue, path: `args${issue.path}` })));
+  for (const [index, word] of copy.entries()) {
+    if (typeof word !== 'string' && !snapshot.issues.some(({ path }) => path === `[${String(index)}]`)) {
+      issues.push({ code: 'wrong-type', path: `args[${String(index)}]`, message: `must be a string, not ${describe(word)}` });
+    }
+  }
+  return copy as string[];
+}
+
+function textIssues(text: string, path: string): PolicyIssue[] {
+  const snapshot = new Snapshot();
+  snapshot.take(text);
+  return snapshot.issues.map((issue) => ({ ...issue, path }));
+}

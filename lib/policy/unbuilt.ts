@@ -1,0 +1,35 @@
+/**
+ * Members of the public policy type that this version validates but cannot carry out. Asking for one is ERR_CLOISTER_UNSUPPORTED whatever
+ * `onUnsupported` says: the reason is not this machine, so a program that runs elsewhere would not be narrower either.
+ */
+
+import { type CloisterError, unsupported } from '../errors.js';
+import type { ParsedPolicy } from './schema.js';
+
+interface UnbuiltPart {
+  readonly feature: string;
+  readonly asked: (policy: ParsedPolicy) => boolean;
+}
+
+/** The only list. A part that gets built loses its line. */
+export const UNBUILT_IN_CELLS: readonly UnbuiltPart[] = [
+  { feature: 'pledge', asked: (policy) => policy.pledge !== undefined },
+  { feature: 'seccomp', asked: (policy) => policy.seccomp !== undefined },
+  { feature: 'tcp', asked: (policy) => policy.tcp !== undefined },
+  { feature: 'root: {image}', asked: ({ root }) => typeof root === 'object' && 'image' in root },
+  { feature: 'net: {allow}', asked: ({ net }) => typeof net === 'object' },
+  { feature: 'appArmorProfile', asked: (policy) => policy.appArmorProfile !== undefined },
+  { feature: 'selinuxLabel', asked: (policy) => policy.selinuxLabel !== undefined },
+  { feature: "backend: 'landlock'", asked: ({ backend }) => backend === 'landlock' },
+  { feature: "backend: 'chroot'", asked: ({ backend }) => backend === 'chroot' },
+  { feature: 'limits.memory', asked: ({ limits }) => limits?.memory !== undefined },
+  { feature: 'limits.cpuTime', asked: ({ limits }) => limits?.cpuTime !== undefined },
+  { feature: 'limits.output', asked: ({ limits }) => limits?.output !== undefined },
+  { feature: 'limits.cpus', asked: ({ limits }) => limits?.cpus !== undefined },
+];
+
+/** The error for the parts that were asked for, or null. */
+export function unbuiltError(policy: ParsedPolicy, parts: readonly UnbuiltPart[] = UNBUILT_IN_CELLS): CloisterError | null {
+  const asked = parts.filter((part) => part.asked(policy)).map(({ feature }) => feature);
+  return asked.length === 0 ? null : unsupported(asked.join(', '), 'not built into this version of cloister', 'leave it out, or use a version that has it');
+}
