@@ -90,7 +90,7 @@ const KINDS: Readonly<Record<MountOperation['kind'], number>> = {
   bind: 5,
   overlay: 6,
   proc: 7,
-  devpts: 8,
+  dev: 8,
   mask: 9,
   seal: 10,
 };

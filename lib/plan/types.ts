@@ -57,7 +57,7 @@ export interface BindOperation {
   readonly recursive: boolean;
   readonly writable: boolean;
   readonly executable: boolean;
-  /** Device nodes stay usable (only for the nodes of /dev). */
+  /** Device nodes stay usable. */
   readonly devices: boolean;
   /** Files belong to the caller inside, although the cell runs on a host uid of its own. Only set for a real-root caller. */
   readonly idMapped: boolean;
@@ -83,9 +83,12 @@ export interface ProcOperation {
   readonly at: Place;
 }
 
-/** A fresh devpts instance. */
-export interface DevptsOperation {
-  readonly kind: 'devpts';
+/**
+ * A read-only /dev: null, zero, full, random, urandom, tty, a devpts instance of its own at pts, the links fd, stdin, stdout, stderr, ptmx, and an
+ * empty directory shm, on which the plan mounts a tmpfs.
+ */
+export interface DevOperation {
+  readonly kind: 'dev';
   readonly at: Place;
 }
 
@@ -110,7 +113,7 @@ export type MountOperation =
   | BindOperation
   | OverlayOperation
   | ProcOperation
-  | DevptsOperation
+  | DevOperation
   | MaskOperation
   | SealOperation;
 

@@ -41,6 +41,13 @@ struct Context {
   // For each mount operation the tree that the launcher already cloned and id-mapped, or -1.
   int* prepared_trees;
 
+  // The pantry: a file system that the cell never sees, with the standard mounts that wait there (-1 once they are used), and what masks are made of.
+  int pantry;
+  int pantry_dev;
+  int pantry_proc;
+  int empty_file;
+  int empty_directory;
+
   // Master side of the terminal, once opened; -1 without one.
   int terminal_master;
 
@@ -62,6 +69,9 @@ inline long Check(const Context& context, Stage stage, long result, const char* 
 
 // Waits for the plan, and takes it with its descriptors.
 void ReceivePlan(Context* context) noexcept;
+
+// The part of stage mounts that is the same for every cell: private propagation, /dev and /proc.
+void BuildStandardMounts(Context* context) noexcept;
 
 // The stages, in order. Each returns only when it succeeded.
 void EnterIds(Context* context) noexcept;

@@ -30,7 +30,7 @@ bool AwaitPreparation(Context* context) noexcept {
     Fail(*context, Stage::k_clone, EPROTO, "read", "channel");
   }
   context->preparation = message.preparation;
-  return message.early_network != 0;
+  return message.ahead != 0;
 }
 
 }  // namespace
@@ -40,15 +40,17 @@ void RunCell(const Facts& facts, int channel) noexcept {
   context.facts = facts;
   context.channel = channel;
   context.terminal_master = -1;
+  context.pantry = -1;
   CloseForeign(context);
-  const bool early_network = AwaitPreparation(&context);
+  const bool ahead = AwaitPreparation(&context);
   EnterIds(&context);
-  if (early_network) {
+  if (ahead) {
+    BuildStandardMounts(&context);
     SetUpNetwork(&context);
   }
   ReceivePlan(&context);
   BuildMounts(&context);
-  if (!early_network) {
+  if (!ahead) {
     SetUpNetwork(&context);
   }
   DropPrivileges(&context);

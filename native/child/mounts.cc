@@ -36,11 +36,8 @@ void MountTmpfs(MountState* state, const plan::MountOperation& op) noexcept {
   const int mount = NewFileSystem(*state, "tmpfs", options, 3, attributes, op.at.path);
   state->filesystems[state->filesystem_count++] = mount;
   if (state->filesystem_count == 1) {
-    // The first one lies on top of the old root. Paths of this process still start below it, at the old root, so that sources are found as
-    // before; only the descriptor leads into the new tree, and pivot_root(2) finds it there. No directory of the host is needed.
-    const int old_root = static_cast<int>(MountCheck(
-        *state, sys::Openat(AT_FDCWD, "/", O_PATH | O_CLOEXEC), "open", "/"));
-    MountCheck(*state, sys::MoveMount(mount, old_root), "move_mount", "/");
+    // The first one lies on top of the pantry: out of the way of every path, found by descriptor and by pivot_root(2).
+    MountCheck(*state, sys::MoveMount(mount, state->context->pantry), "move_mount", "/");
     (op.at.tree == plan::Tree::kRoot ? state->root : state->stage) = mount;
     return;
   }
@@ -137,15 +134,14 @@ void Bind(MountState* state, const plan::MountOperation& op, int prepared) noexc
   Attach(state, tree, op.at, attributes, (op.flags & plan::kRecursive) != 0);
 }
 
-void Seal(MountState* state, const plan::Place& at) noexcept {
-  RemoveMaskSources(state);
-  const int mount = OpenPlace(*state, at);
+void Seal(const MountState& state, const plan::Place& at) noexcept {
+  const int mount = OpenPlace(state, at);
   uapi::MountAttr attributes = {uapi::kMountAttrReadOnly, 0, 0, 0};
   const long result = sys::MountSetattr(mount, AT_EMPTY_PATH, &attributes);
   if (result == -ENOSYS) {
-    RemountAttached(*state, mount, uapi::kMountAttrReadOnly, false, at.path);
+    RemountAttached(state, mount, uapi::kMountAttrReadOnly, false, at.path);
   } else {
-    MountCheck(*state, result, "mount_setattr", at.path);
+    MountCheck(state, result, "mount_setattr", at.path);
   }
   sys::Close(mount);
 }
@@ -167,22 +163,22 @@ void CarryOut(MountState* state, const plan::MountOperation& op, int prepared) n
       MountOverlay(state, op);
       break;
     case plan::MountKind::kProc:
-      MountProc(state, op);
+      MountProc(state, op.at);
       break;
-    case plan::MountKind::kDevpts:
-      MountDevpts(state, op);
+    case plan::MountKind::kDev:
+      MountDev(state, op.at);
       break;
     case plan::MountKind::kMask:
-      MaskPlace(state, op.at, (op.flags & plan::kIsDirectory) != 0);
+      MaskPlace(*state, op.at, (op.flags & plan::kIsDirectory) != 0);
       break;
     case plan::MountKind::kSeal:
-      Seal(state, op.at);
+      Seal(*state, op.at);
       break;
   }
 }
 
-// pivot_root(".", "."): the old root comes to lie on top of the new one and is detached at once, with the stage on it. Unlike after chroot(2), no
-// descriptor or mount of this namespace leads back (pivot_root(2)).
+// pivot_root(".", "."): the old root comes to lie on top of the new one and is detached at once, with pantry and stage in it. Unlike after chroot(2),
+// no descriptor or mount of this namespace leads back (pivot_root(2)).
 void MakeRoot(const MountState& state) noexcept {
   MountCheck(state, sys::Call(SYS_fchdir, state.root), "fchdir", "/");
   MountCheck(state, sys::Call(SYS_pivot_root, sys::Arg("."), sys::Arg(".")), "pivot_root", "/");
@@ -235,15 +231,14 @@ void BuildMounts(Context* context) noexcept {
   static MountState state;  // too large for a comfortable stack
   state = {};
   state.context = context;
-  state.root = state.stage = state.empty_file = state.empty_directory = -1;
-  // Nothing that happens in the host's mounts shows up here, nor the reverse.
-  MountCheck(state, sys::Call(SYS_mount, 0, sys::Arg("/"), 0, MS_REC | MS_PRIVATE, 0), "mount",
-             "MS_PRIVATE");
+  state.root = state.stage = -1;
+  if (context->pantry < 0) {
+    BuildStandardMounts(context);
+  }
   const long umask = sys::Call(SYS_umask, 0);
   for (std::size_t i = 0; i < context->plan.mounts.size; ++i) {
     CarryOut(&state, context->plan.mounts[i], context->prepared_trees[i]);
   }
-  RemoveMaskSources(&state);
   MakeRoot(state);
   sys::Call(SYS_umask, umask);
   context->confirmed.root_replaced = 1;

@@ -10,16 +10,13 @@
 namespace cloister::child {
 
 struct MountState {
-  const Context* context;
+  Context* context;
   // Roots of the tree that becomes the cell's "/" and of the stage; -1 while there is none.
   int root;
   int stage;
   // Roots of the file systems that this plan made, in order.
   int filesystems[plan::kMaxOwnFileSystems];
   std::uint32_t filesystem_count;
-  // What masks are made of, once needed.
-  int empty_file;
-  int empty_directory;
 };
 
 // Fails in stage mounts.
@@ -54,10 +51,10 @@ int NewFileSystem(const MountState& state, const char* type, const Option* optio
                   std::size_t count, std::uint64_t attributes, const char* detail) noexcept;
 
 void MountOverlay(MountState* state, const plan::MountOperation& operation) noexcept;
-void MountProc(MountState* state, const plan::MountOperation& operation) noexcept;
-void MountDevpts(MountState* state, const plan::MountOperation& operation) noexcept;
-void MaskPlace(MountState* state, const plan::Place& place, bool directory) noexcept;
-void RemoveMaskSources(MountState* state) noexcept;
+// The standard mounts: moved out of the pantry, or made anew when that one is used already.
+void MountProc(MountState* state, const plan::Place& at) noexcept;
+void MountDev(MountState* state, const plan::Place& at) noexcept;
+void MaskPlace(const MountState& state, const plan::Place& place, bool directory) noexcept;
 
 }  // namespace cloister::child
 

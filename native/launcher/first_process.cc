@@ -53,7 +53,7 @@ Result<FirstProcess> MakeFirstProcess(const child::Facts& facts, std::uint64_t n
 }
 
 std::optional<Failure> Prepare(FirstProcess* process, const wire::Preparation& preparation,
-                               bool early_network, HostIdPool* ids) {
+                               bool ahead, HostIdPool* ids) {
   process->preparation = preparation;
   if (preparation.unprivileged_host_ids != 0) {
     Result<std::unique_ptr<HostId>> id = ids->Take();
@@ -68,7 +68,7 @@ std::optional<Failure> Prepare(FirstProcess* process, const wire::Preparation& p
   }
   wire::PrepareMessage message = {};
   message.preparation = preparation;
-  message.early_network = early_network ? 1 : 0;
+  message.ahead = ahead ? 1 : 0;
   if (send(process->channel.Get(), &message, sizeof(message), MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
     return Failure{Stage::k_clone, errno, "send", "channel"};
   }

@@ -39,7 +39,7 @@ Result<FirstProcess> MakeFirstProcess(const child::Facts& facts, std::uint64_t n
 
 // Writes the id maps where that is the launcher's part, and lets the process go through its first stages.
 std::optional<Failure> Prepare(FirstProcess* process, const wire::Preparation& preparation,
-                               bool early_network, HostIdPool* ids);
+                               bool ahead, HostIdPool* ids);
 
 }  // namespace cloister::launcher
 

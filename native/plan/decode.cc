@@ -137,7 +137,7 @@ class Decoder {
         Overlay(&op);
         break;
       case MountKind::kProc:
-      case MountKind::kDevpts:
+      case MountKind::kDev:
       case MountKind::kMask:
       case MountKind::kSeal:
         op.at = ReadPlace(1);

@@ -26,7 +26,7 @@ enum class MountKind : std::uint32_t {
   kBind = 5,
   kOverlay = 6,
   kProc = 7,
-  kDevpts = 8,
+  kDev = 8,
   kMask = 9,
   kSeal = 10,
 };
@@ -56,7 +56,7 @@ struct Array {
 struct MountOperation {
   MountKind kind;
   std::uint32_t flags;
-  Place at;                  // tmpfs bind overlay proc devpts mask seal
+  Place at;                  // tmpfs bind overlay proc dev mask seal
   Place from;                // bind
   std::uint32_t filesystem;  // directory file symlink
   const char* path;          // directory file symlink: relative to that file system

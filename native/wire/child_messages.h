@@ -16,7 +16,8 @@ namespace cloister::wire {
 // sethostname(2) takes 64 bytes.
 inline constexpr std::size_t kHostNameSize = 65;
 
-// What of a plan is done before the plan arrives: stage ids, and with `early_network` stage network.
+// What of a plan is needed before the plan arrives: for stage ids and, ahead of time, stage network. Where the id maps are the launcher's part, it has
+// written them by the time it sends this.
 struct Preparation {
   std::uint64_t namespaces;
   std::uint32_t uid;
@@ -30,8 +31,8 @@ struct Preparation {
 
 struct PrepareMessage {
   Preparation preparation;
-  std::uint32_t early_network;
-  // The launcher has written the id maps by the time it sends this.
+  // There is time: what every cell needs is made now. Without it, the stages run in their usual order.
+  std::uint32_t ahead;
 };
 
 // Followed by the plan unless `plan_in_memfd`. Descriptors: the memfd where there is one, then the command's.
