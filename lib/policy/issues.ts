@@ -45,7 +45,12 @@ function translateOne(issue: $ZodIssue, input: unknown, path: readonly PathPart[
       return [{ code: 'out-of-range', path: at, message: `must be at most ${String(issue.maximum)}` }];
     case 'invalid_union':
       return translateUnion(issue, input, path);
+    case 'invalid_key':
+      return issue.issues.map(({ message }) => ({ code: 'bad-name', path: at, message }));
     case 'custom':
+      if (value === undefined && path.length > 0) {
+        return [{ code: 'missing', path: at, message: 'is missing' }];
+      }
       return [{ code: typeof issue.params?.['code'] === 'string' ? issue.params['code'] : 'wrong-type', path: at, message: issue.message }];
     default:
       return [{ code: 'invalid', path: at, message: issue.message }];
@@ -59,11 +64,21 @@ function translateUnion(issue: $ZodIssue & { code: 'invalid_union' }, input: unk
     // A discriminated union: the message names the kinds that there are.
     return [{ code: value === undefined ? 'missing' : 'unknown-value', path: formatPath(path), message: issue.message }];
   }
-  const meant = issue.errors.filter((branch) => !branch.some(({ code, path: inner }) => inner.length === 0 && (code === 'invalid_type' || code === 'invalid_value')));
-  const [best] = meant.sort((a, b) => a.length - b.length);
+  const meant = issue.errors.filter((branch) => !branch.some(rejectsWhole));
+  // A misspelt word is no object either: the alternative that lists the words says more.
+  const worded = typeof value === 'string' ? issue.errors.filter((branch) => branch.every(({ code }) => code === 'custom')) : [];
+  const [best] = [...meant.sort((a, b) => a.length - b.length), ...worded];
   return best === undefined
-    ? [{ code: value === undefined ? 'missing' : 'wrong-type', path: formatPath(path), message: issue.message }]
+    ? [{ code: value === undefined ? 'missing' : 'wrong-type', path: formatPath(path), message: `${issue.message}, not ${describe(value)}` }]
     : best.flatMap((inner) => translateOne(inner, input, [...path, ...inner.path]));
+}
+
+/** Whether an alternative does not fit the value at all, rather than some member of it. A member that may never be there marks another alternative. */
+function rejectsWhole(issue: $ZodIssue): boolean {
+  if (issue.code === 'invalid_type' && issue.expected === 'never') {
+    return true;
+  }
+  return issue.path.length === 0 && (issue.code === 'invalid_type' || issue.code === 'invalid_value' || issue.code === 'custom');
 }
 
 function wrongType(path: string, expected: string, value: unknown): PolicyIssue {

@@ -5,7 +5,7 @@ import { resolveFrom, tidy } from '../util/paths.js';
 import type { Caller } from './caller.js';
 import * as defaults from './defaults.js';
 import { formatPath } from './path.js';
-import { refusePath } from './powerful-paths.js';
+import { isProvided, refusePath } from './powerful-paths.js';
 import type { ParsedLimits, ParsedOptions, ParsedPolicy } from './schema.js';
 import type { ParsedMount } from './schema-mounts.js';
 import type { StdioEntry } from './types.js';
@@ -77,9 +77,16 @@ function normalizeUnveil(context: Context, unveil: Readonly<Record<string, strin
     if (other === undefined) {
       seen.set(path, entry);
       entries.push(entry);
+      refuseGrant(context, entry);
     }
   }
   return entries;
+}
+
+function refuseGrant(context: Context, { written, path, permissions }: UnveilEntry): void {
+  if (permissions !== null && !isProvided(path, permissions)) {
+    refuse(context, unveilPath(written), path, { writable: permissions.write || permissions.create, explicit: false });
+  }
 }
 
 /** Where an entry stands in the policy. */

@@ -1,6 +1,7 @@
 /** Places on the host that hand out more than files: whoever reaches them can act on processes outside, or have a daemon act for him. */
 
 import { isWithin } from '../util/paths.js';
+import type { Permissions } from './valid.js';
 
 export interface Access {
   readonly writable: boolean;
@@ -53,6 +54,20 @@ export const POWERFUL_FILE_SYSTEMS: ReadonlyMap<string, 'never' | 'read-only'> =
   ['binfmt_misc', 'never'],
   ['devpts', 'never'],
 ]);
+
+/** Nodes of the cell's own /dev. */
+export const OWN_DEVICES: readonly string[] = ['null', 'zero', 'full', 'random', 'urandom', 'tty'];
+
+/**
+ * Whether every cell has the path already, in a harmless form and with these permissions: its own /proc and devices. A policy that names them
+ * for a process that restricts itself is then right for a cell as well.
+ */
+export function isProvided(path: string, { write, create, execute }: Permissions): boolean {
+  if (isWithin(path, '/proc')) {
+    return !write && !create;
+  }
+  return !create && !execute && OWN_DEVICES.some((name) => path === `/dev/${name}`);
+}
 
 /** Why a path of the host is not shown to a cell this way, or null. Absolute and normalised; asked of the path as written and of what it leads to. */
 export function refusePath(path: string, { writable, explicit }: Access): string | null {

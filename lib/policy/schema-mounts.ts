@@ -2,6 +2,8 @@
 
 import * as z from 'zod/mini';
 
+import { suggest } from '../util/suggest.js';
+import { alternatives, describe } from './issues.js';
 import { boolean, bytes, cellPath, hostPath, mode, type Schema, scalar, strict } from './schema-parts.js';
 
 /** A mount with its quantities read; paths are still as written. */
@@ -21,6 +23,14 @@ export type ParsedMount =
   | { readonly type: 'symlink'; readonly target: string; readonly to: string }
   | { readonly type: 'proc'; readonly target?: string | undefined }
   | { readonly type: 'dev'; readonly target?: string | undefined };
+
+const TYPES = ['bind', 'tmpfs', 'overlay', 'file', 'directory', 'symlink', 'proc', 'dev'] as const;
+
+function unknownType(mount: unknown): string {
+  const type = typeof mount === 'object' && mount !== null && 'type' in mount ? mount.type : undefined;
+  const nearest = typeof type === 'string' ? suggest(type, TYPES) : undefined;
+  return `must be ${alternatives(TYPES)}, not ${describe(type)}${nearest === undefined ? '' : `; did you mean '${nearest}'?`}`;
+}
 
 // kMaxOverlayLayers of the launcher, less the one for what the cell writes.
 const MOST_LAYERS = 60;
@@ -60,5 +70,5 @@ export const mountSchema: Schema<ParsedMount> = z.discriminatedUnion(
     strict({ type: z.literal('proc'), target: z.optional(cellPath) }),
     strict({ type: z.literal('dev'), target: z.optional(cellPath) }),
   ],
-  { error: "must be an object with a 'type' of bind, tmpfs, overlay, file, directory, symlink, proc or dev" },
+  { error: ({ input }) => unknownType(input) },
 );

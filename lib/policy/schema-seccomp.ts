@@ -73,4 +73,6 @@ export const ociProfileSchema: Schema<OciSeccompProfile> = z.looseObject({
   syscalls: z.optional(z.array(z.unknown())),
   architectures: z.optional(z.array(z.string())),
   archMap: z.optional(z.array(z.unknown())),
+  // Only ours has it.
+  rules: z.optional(z.never()),
 }) as unknown as Schema<OciSeccompProfile>;

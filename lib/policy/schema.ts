@@ -85,7 +85,7 @@ const promises: Schema<PledgePromise[]> = scalar('unknown-promise', { type: 'str
   return unknown.length === 0 ? { value: words as PledgePromise[] } : { problem: unknown.map((word) => unknownWord('promise', word, PROMISES)).join('; ') };
 });
 
-const pledge: Schema<PledgePromise[]> = z.union([z.array(promise), promises]);
+const pledge: Schema<PledgePromise[]> = z.union([z.array(promise), promises], { error: 'must be promises as text or as an array' });
 
 const letters: Schema<string> = scalar('unknown-letter', { type: 'string', pattern: '^[rwxc]*$' }, (value) => {
   if (typeof value !== 'string') {
@@ -99,7 +99,11 @@ const unveil: Schema<Record<string, string>> = z.record(hostPath, letters);
 
 const capability: Schema<string> = scalar('unknown-capability', { type: 'string' }, (value) => {
   const name = typeof value === 'string' ? capabilityName(value) : undefined;
-  return name === undefined ? { problem: unknownWord('capability', describeWord(value), CAPABILITIES) } : { value: name };
+  if (name !== undefined) {
+    return { value: name };
+  }
+  const word = describeWord(value);
+  return { problem: unknownWord('capability', word, /^cap_/i.test(word) ? CAPABILITIES : CAPABILITIES.map((known) => known.slice('CAP_'.length))) };
 });
 
 function describeWord(value: unknown): string {

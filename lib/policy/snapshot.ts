@@ -52,11 +52,9 @@ export class Snapshot {
       }
       return OPAQUE.has(key ?? '') ? value : this.#copyObject(value);
     } catch (error) {
-      // A getter, or a trap of a proxy.
-      this.cause ??= error;
-      const issue = this.#refuse('unreadable', 'cannot be read: reading it throws');
+      // A trap of a proxy, or an array's getter.
       this.#path.length = depth;
-      return issue;
+      return this.#unreadable(error);
     }
   }
 
@@ -90,11 +88,24 @@ export class Snapshot {
         this.#refuse('unknown-key', 'is no name that can be used here');
       } else {
         this.#checkText(key);
-        copy[key] = this.#copy(Reflect.get(source, key) as unknown, key);
+        copy[key] = this.#copy(this.#read(source, key), key);
       }
       this.#path.pop();
     }
     return copy;
+  }
+
+  #read(source: object, key: string): unknown {
+    try {
+      return Reflect.get(source, key) as unknown;
+    } catch (error) {
+      return this.#unreadable(error);
+    }
+  }
+
+  #unreadable(error: unknown): undefined {
+    this.cause ??= error;
+    return this.#refuse('unreadable', 'cannot be read: reading it throws');
   }
 
   #checkText(text: string): void {
