@@ -57,7 +57,9 @@ function nodeGyp(...args) {
     fail(`cannot run node-gyp: ${result.error.message}\nUse "npm run build:native": npm brings node-gyp along.`);
   }
   if (result.status !== 0) {
-    fail(`node-gyp ${args.join(' ')} failed; the compiler's messages are above.\nWhere it misses headers or libraries: ${installAdvice}`);
+    fail(
+      `node-gyp ${args.join(' ')} failed; the compiler's messages are above.\nWhere it misses headers or libraries: ${installAdvice}`,
+    );
   }
 }
 

@@ -1,0 +1,88 @@
+// Who may import whom in lib/: imports point downwards only. Type-only imports count too.
+
+/** For each module the modules that it may import, and those of which it may import types alone. */
+const modules = {
+  util: { may: [] },
+  errors: { may: ['util'] },
+  policy: { may: ['errors', 'util'] },
+  native: { may: ['errors'], types: ['plan'] },
+  host: { may: ['native', 'errors', 'util'] },
+  plan: { may: ['policy', 'errors', 'util'], types: ['host'] },
+  restrict: { may: ['policy', 'plan', 'host', 'native', 'errors', 'util'] },
+  cell: { may: ['policy', 'plan', 'host', 'native', 'errors', 'util'] },
+  isolate: { may: ['cell', 'restrict', 'policy', 'errors', 'util'] },
+  extract: { may: ['cell', 'restrict', 'policy', 'errors', 'util'] },
+};
+
+/** A module is a folder of lib/, a file of that name beside it, or both. */
+const pathOf = (names) => `^lib/(${names.join('|')})(/|\\.ts$)`;
+
+const layering = Object.entries(modules).flatMap(([name, { may, types = [] }]) => [
+  {
+    name: `lib-${name}`,
+    comment: `lib/${name} may import ${[...may, ...types.map((other) => `types of ${other}`)].join(', ') || 'nothing'}.`,
+    severity: 'error',
+    from: { path: pathOf([name]) },
+    to: { path: '^lib/', pathNot: pathOf([name, ...may, ...types]) },
+  },
+  ...types.map((other) => ({
+    name: `lib-${name}-types-of-${other}`,
+    comment: `lib/${name} may import types of lib/${other} and nothing else of it.`,
+    severity: 'error',
+    from: { path: pathOf([name]) },
+    to: { path: pathOf([other]), dependencyTypesNot: ['type-only'] },
+  })),
+]);
+
+/** Runtime dependencies that have one place in the code. */
+const places = { 'node-gyp-build': '^lib/native/binding\\.ts$', commander: '^lib/cli/', picocolors: '^lib/cli/' };
+
+const single = Object.entries(places).map(([dependency, place]) => ({
+  name: `only-place-of-${dependency}`,
+  severity: 'error',
+  from: { path: '^lib/', pathNot: place },
+  to: { path: `^node_modules/${dependency}/` },
+}));
+
+export default {
+  forbidden: [
+    ...layering,
+    ...single,
+    {
+      name: 'no-circular',
+      comment: 'Two files may name each other in types; at run time there is a first and a second.',
+      severity: 'error',
+      from: { path: '^lib/' },
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
+    {
+      name: 'no-unresolvable',
+      severity: 'error',
+      from: {},
+      to: { couldNotResolve: true },
+    },
+    {
+      name: 'no-development-dependency',
+      comment: 'What is shipped needs nothing that is not installed with it.',
+      severity: 'error',
+      from: { path: '^lib/' },
+      to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['type-only'] },
+    },
+    {
+      name: 'lib-stays-within-lib',
+      severity: 'error',
+      from: { path: '^lib/' },
+      to: { path: '^(test|bench|tools|examples|dist)/' },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'require', 'node', 'default', 'types'],
+      extensions: ['.ts', '.js', '.mjs', '.cjs'],
+    },
+  },
+};

@@ -1,0 +1,46 @@
+import { fileURLToPath } from 'node:url';
+import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
+
+const inRoot = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
+
+/** Tests import the sources under the package's own name; the programs that they start use dist/. */
+const alias = [
+  { find: /^cloister$/, replacement: inRoot('lib/index.ts') },
+  { find: /^cloister\/(seccomp|archive|register)$/, replacement: inRoot('lib/$1.ts') },
+];
+
+function project(name: string, settings: TestProjectInlineConfiguration['test'] = {}): TestProjectInlineConfiguration {
+  return {
+    resolve: { alias },
+    test: { name, include: [`test/${name}/**/*.test.ts`], pool: 'forks', ...settings },
+  };
+}
+
+/** Projects that start programs need dist/ and the native parts in step with the sources. */
+const built = {
+  globalSetup: 'tools/vitest-build.mjs',
+  testTimeout: 30_000,
+  hookTimeout: 30_000,
+};
+
+export default defineConfig({
+  test: {
+    // The kernel is shared: a machine with two processors gets two workers, not more.
+    maxWorkers: '50%',
+    coverage: {
+      provider: 'v8',
+      include: ['lib/**/*.ts'],
+      reporter: ['text-summary', 'html'],
+    },
+    projects: [
+      project('unit'),
+      project('types', {
+        include: [],
+        typecheck: { enabled: true, only: true, include: ['test/types/**/*.test.ts'], tsconfig: 'test/tsconfig.json' },
+      }),
+      project('integration', built),
+      project('escape', built),
+      project('cli', built),
+    ],
+  },
+});
