@@ -1,0 +1,197 @@
+#include "native/probe/tries.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <string>
+
+#include "native/base/unique_fd.h"
+#include "native/linux/syscalls.h"
+#include "native/namespaces/host_ids.h"
+
+namespace cloister::probe {
+
+namespace {
+
+constexpr std::uint64_t kMountKinds = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID;
+
+// What a try's process reports, in one write to a pipe.
+struct Report {
+  int error;
+  bool in_ids;
+};
+
+int WriteText(const char* path, const std::string& text) {
+  const UniqueFd fd(open(path, O_WRONLY | O_CLOEXEC));
+  if (!fd.Valid()) {
+    return errno;
+  }
+  return write(fd.Get(), text.data(), text.size()) < 0 ? errno : 0;
+}
+
+// The caller's ids, seen before the namespace was entered: inside they have no number yet.
+int MapOwnIds(uid_t uid, gid_t gid) {
+  int error = WriteText("/proc/self/setgroups", "deny");
+  if (error == 0) {
+    error = WriteText("/proc/self/uid_map", std::to_string(uid) + " " + std::to_string(uid) + " 1");
+  }
+  if (error == 0) {
+    error = WriteText("/proc/self/gid_map", std::to_string(gid) + " " + std::to_string(gid) + " 1");
+  }
+  return error;
+}
+
+using Body = int (*)();
+
+Outcome Try(std::uint64_t flags, Body body) {
+  const uid_t uid = geteuid();
+  const gid_t gid = getegid();
+  int ends[2] = {-1, -1};
+  if (pipe2(ends, O_CLOEXEC) != 0) {
+    return {errno, "clone"};
+  }
+  const UniqueFd reading(ends[0]);
+  UniqueFd writing(ends[1]);
+  uapi::CloneArgs args = {};
+  args.flags = flags;
+  args.exit_signal = SIGCHLD;
+  const long pid = sys::Clone3(&args);
+  if (pid < 0) {
+    return {static_cast<int>(-pid), "clone"};
+  }
+  if (pid == 0) {
+    Report report = {};
+    if ((flags & CLONE_NEWUSER) != 0) {
+      report.error = MapOwnIds(uid, gid);
+      report.in_ids = report.error != 0;
+    }
+    if (report.error == 0 && body != nullptr) {
+      report.error = body();
+    }
+    [[maybe_unused]] const ssize_t written = write(writing.Get(), &report, sizeof(report));
+    sys::Exit(0);
+  }
+  writing.Reset();
+  Report report = {EPROTO, false};
+  const ssize_t count = read(reading.Get(), &report, sizeof(report));
+  while (waitpid(static_cast<pid_t>(pid), nullptr, 0) < 0 && errno == EINTR) {
+  }
+  if (count != sizeof(report)) {
+    return {EPROTO, "clone"};
+  }
+  return {report.error, report.in_ids ? "ids" : "clone"};
+}
+
+// A new mount, detached, or a negative error number. `lower`: the layers of an overlay.
+long NewMount(const char* type, const char* lower) {
+  const long fs = sys::Fsopen(type);
+  if (fs < 0) {
+    return fs;
+  }
+  const UniqueFd fs_fd(static_cast<int>(fs));
+  if (lower != nullptr) {
+    const long flag = sys::FsconfigFlag(fs_fd.Get(), "userxattr");
+    const long set = flag < 0 ? flag : sys::FsconfigString(fs_fd.Get(), "lowerdir", lower);
+    if (set < 0) {
+      return set;
+    }
+  }
+  const long created = sys::FsconfigCreate(fs_fd.Get());
+  return created < 0 ? created : sys::Fsmount(fs_fd.Get(), uapi::kMountAttrNoSuid);
+}
+
+int ErrorOf(long result) { return result < 0 ? static_cast<int>(-result) : 0; }
+
+// Two empty directories as layers, on a tmpfs that lies where a cell's pantry does.
+int MountOverlay() {
+  if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
+    return errno;
+  }
+  const long tmpfs = NewMount("tmpfs", nullptr);
+  const int place = open("/proc/driver", O_PATH | O_CLOEXEC);
+  if (tmpfs < 0 || place < 0) {
+    return tmpfs < 0 ? ErrorOf(tmpfs) : errno;
+  }
+  const int base = static_cast<int>(tmpfs);
+  const long moved = sys::MoveMount(base, place);
+  if (moved < 0) {
+    return ErrorOf(moved);
+  }
+  std::string lower;
+  for (const char* name : {"a", "b"}) {
+    const int layer = mkdirat(base, name, 0755) == 0 ? openat(base, name, O_PATH | O_CLOEXEC) : -1;
+    if (layer < 0) {
+      return errno;
+    }
+    lower += (lower.empty() ? "/proc/self/fd/" : ":/proc/self/fd/") + std::to_string(layer);
+  }
+  return ErrorOf(NewMount("overlay", lower.c_str()));
+}
+
+}  // namespace
+
+Outcome TryNamespaces(std::uint64_t flags) { return Try(flags, nullptr); }
+
+int TryTmpfs() {
+  return Try(kMountKinds, [] { return ErrorOf(NewMount("tmpfs", nullptr)); }).error;
+}
+
+int TryProc() {
+  return Try(kMountKinds, [] { return ErrorOf(NewMount("proc", nullptr)); }).error;
+}
+
+int TryOverlay() {
+  return Try(kMountKinds, MountOverlay).error;
+}
+
+int TryIdMap() {
+  HostIdPool pool;
+  Result<std::unique_ptr<HostId>> id = pool.Take();
+  if (!id.Ok()) {
+    return id.Error().error;
+  }
+  Result<int> user_namespace = id.Value()->MountNamespace();
+  if (!user_namespace.Ok()) {
+    return user_namespace.Error().error;
+  }
+  const long tree =
+      sys::OpenTree(AT_FDCWD, "/", uapi::kOpenTreeClone | uapi::kOpenTreeCloexec);
+  if (tree < 0) {
+    return static_cast<int>(-tree);
+  }
+  const UniqueFd tree_fd(static_cast<int>(tree));
+  uapi::MountAttr attributes = {uapi::kMountAttrIdMap, 0, 0,
+                                static_cast<std::uint64_t>(user_namespace.Value())};
+  const long result = sys::MountSetattr(tree_fd.Get(), AT_EMPTY_PATH, &attributes);
+  return ErrorOf(result);
+}
+
+bool ProcessesCountPerNamespace() {
+  // This process, its parent and the try itself are three of the user's processes, and one of the namespace's.
+  const Body body = [] {
+    const rlimit limit = {2, 2};
+    if (setrlimit(RLIMIT_NPROC, &limit) != 0) {
+      return errno;
+    }
+    const pid_t pid = fork();
+    if (pid < 0) {
+      return errno;
+    }
+    if (pid == 0) {
+      sys::Exit(0);
+    }
+    while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+    }
+    return 0;
+  };
+  return Try(CLONE_NEWUSER, body).error == 0;
+}
+
+}  // namespace cloister::probe

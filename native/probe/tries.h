@@ -1,0 +1,32 @@
+// Each try runs in a process of its own, which ends with it: nothing of it remains.
+
+#ifndef CLOISTER_PROBE_TRIES_H_
+#define CLOISTER_PROBE_TRIES_H_
+
+#include <cstdint>
+
+namespace cloister::probe {
+
+// Where a try stopped. error: positive error number, 0 when it worked.
+struct Outcome {
+  int error;
+  const char* stage;  // "clone" or "ids"
+};
+
+// New namespaces of these kinds (CLONE_NEW*), with the caller's ids mapped when there is a user namespace among them.
+Outcome TryNamespaces(std::uint64_t flags);
+
+// In new user, mount and pid namespaces, as a cell would do it.
+int TryTmpfs();
+int TryProc();
+int TryOverlay();
+
+// An id-mapped mount of the root directory, as for the cells of a real-root caller.
+int TryIdMap();
+
+// Whether RLIMIT_NPROC counts the processes of a user namespace apart from the user's others (5.14).
+bool ProcessesCountPerNamespace();
+
+}  // namespace cloister::probe
+
+#endif  // CLOISTER_PROBE_TRIES_H_
