@@ -1,0 +1,43 @@
+/** What is in force in a cell: what the plan expected, once the kernel has confirmed it. */
+
+import { NAMESPACE_FLAGS, capabilityMask } from '../native/encode.js';
+import type { ConfirmedState } from '../native/functions.js';
+import type { Plan } from '../plan/types.js';
+import type { Enforcement } from '../policy/types.js';
+
+const SCOPE_FLAGS = { 'abstract-unix-socket': 1, signal: 2 } as const;
+/** struct sock_filter. */
+const INSTRUCTION_SIZE = 8;
+
+/** Everything that the command's process read back and that is less than the plan asked for, in words; empty when all is in force. */
+export function shortfalls(plan: Plan, filter: Uint8Array | null, confirmed: ConfirmedState): string[] {
+  const missing: string[] = [];
+  const require = (feature: string, inForce: boolean): void => {
+    if (!inForce) {
+      missing.push(feature);
+    }
+  };
+  require('no_new_privs', confirmed.noNewPrivileges);
+  require('dropped capabilities', (confirmed.capabilities & ~capabilityMask(plan.capabilities)) === 0n);
+  for (const name of plan.namespaces) {
+    require(`${name} namespace`, (confirmed.namespaces & NAMESPACE_FLAGS[name]) !== 0);
+  }
+  require('root file system', confirmed.rootReplaced);
+  for (const scope of plan.landlock?.scoped ?? []) {
+    require(`Landlock scope ${scope}`, (confirmed.landlockScoped & SCOPE_FLAGS[scope]) !== 0);
+  }
+  const instructions = filter === null ? 0 : filter.length / INSTRUCTION_SIZE;
+  require('system call filter', confirmed.filterInstructions === instructions && (instructions === 0 || confirmed.filters > 0));
+  return missing;
+}
+
+/** The report: what was expected, with what only the kernel knows. */
+export function confirmedEnforcement(expected: Enforcement, confirmed: ConfirmedState): Enforcement {
+  const { landlock, seccomp } = expected;
+  return {
+    ...expected,
+    noNewPrivileges: confirmed.noNewPrivileges,
+    landlock: landlock === null ? null : { ...landlock, abi: confirmed.landlockAbi },
+    seccomp: seccomp === null && confirmed.filters === 0 ? null : { filters: confirmed.filters, instructions: confirmed.filterInstructions },
+  };
+}

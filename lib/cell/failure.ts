@@ -1,0 +1,76 @@
+/** Errors of a command that was not started. */
+
+import { CloisterError, errnoName, setupError } from '../errors.js';
+import type { NativeFailure } from '../native/functions.js';
+import { launcherHint } from '../native/loader-launcher.js';
+
+/** A failed stage, from an event or from what the addon threw. */
+export interface StageFailure {
+  readonly stage: string;
+  /** Negative. */
+  readonly errno: number;
+  readonly syscall: string;
+  /** Path or other object; may be empty. */
+  readonly detail: string;
+}
+
+const ENOENT = -2;
+
+/** What the stage and the errno suggest to do next; lib/host/advice knows the machine. */
+export type Advice = (failure: StageFailure) => string | undefined;
+
+/**
+ * ERR_CLOISTER_NOT_FOUND for a command (or its working directory) that is not there, else ERR_CLOISTER_SETUP. `cause` has the code that a system
+ * error of Node.js would have.
+ */
+export function startError(command: string, failure: StageFailure, advice: Advice): CloisterError {
+  const name = errnoName(failure.errno);
+  const cause = Object.assign(new Error(`${failure.syscall} ${name} ${failure.detail}`.trimEnd()), {
+    code: name,
+    errno: failure.errno,
+    syscall: failure.syscall,
+  });
+  const hint = advice(failure);
+  if (failure.stage === 'exec') {
+    return commandError(command, failure, { hint, cause });
+  }
+  const object = failure.detail === '' ? '' : ` on ${failure.detail}`;
+  return setupError({
+    operation: `cannot start ${command}: ${failure.syscall}${object}`,
+    stage: failure.stage,
+    errno: failure.errno,
+    syscall: failure.syscall,
+    path: failure.detail.startsWith('/') ? failure.detail : undefined,
+    hint,
+    cause,
+  });
+}
+
+function commandError(command: string, failure: StageFailure, details: { hint: string | undefined; cause: unknown }): CloisterError {
+  const { errno, syscall, detail } = failure;
+  const code = errno === ENOENT ? 'ERR_CLOISTER_NOT_FOUND' : 'ERR_CLOISTER_SETUP';
+  const common = { code, stage: 'exec', errno, ...details } as const;
+  if (syscall === 'chdir') {
+    return new CloisterError(`cannot start ${command}: no working directory ${detail} in the cell: ${errnoName(errno)}`, { ...common, syscall, path: detail });
+  }
+  const why = syscall === 'execve (interpreter)' ? ` (its interpreter or dynamic loader is not in the cell)` : '';
+  return new CloisterError(`cannot start ${command}: ${errnoName(errno)}${why}`, { ...common, syscall: `spawn ${command}`, path: command });
+}
+
+/** Whether a thrown value is the addon's report of a failed system call. */
+export function isNativeFailure(value: unknown): value is NativeFailure {
+  return value instanceof Error && typeof (value as Partial<NativeFailure>).stage === 'number';
+}
+
+/** A start that failed in this process: the launcher could not be started, or a descriptor not be made. */
+export function nativeStartError(command: string, error: NativeFailure, stages: readonly string[], launcherPath: string): CloisterError {
+  const failure: StageFailure = { stage: stages[error.stage] ?? 'clone', errno: error.errno, syscall: error.syscall, detail: error.detail };
+  return startError(command, failure, ({ errno }) => launcherHint(launcherPath, errno));
+}
+
+/** As the AbortError of Node.js, whose class is not public. */
+export function abortError(reason: unknown): Error {
+  const error = Object.assign(new Error('The operation was aborted', { cause: reason }), { code: 'ABORT_ERR' });
+  error.name = 'AbortError';
+  return error;
+}
