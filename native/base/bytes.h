@@ -1,4 +1,5 @@
-// Reads little-endian fields from bytes that somebody else wrote. Every read is checked; after the first failure all reads fail.
+// Reads little-endian fields from bytes that somebody else wrote. Every read is checked; after the
+// first failure all reads fail.
 
 #ifndef CLOISTER_BASE_BYTES_H_
 #define CLOISTER_BASE_BYTES_H_
@@ -38,7 +39,8 @@ class ByteReader {
     return start;
   }
 
-  // Length, bytes, NUL. The result points into the input. A NUL inside would make C and the sender disagree about the text.
+  // Length, bytes, NUL. The result points into the input. A NUL inside would make C and the sender
+  // disagree about the text.
   const char* Text() {
     const std::uint32_t length = U32();
     if (!ok_ || length >= Remaining()) {
@@ -54,7 +56,8 @@ class ByteReader {
     return start;
   }
 
-  // A count of items that each take at least `minimum` bytes: keeps a hostile count from reserving memory.
+  // A count of items that each take at least `minimum` bytes: keeps a hostile count from reserving
+  // memory.
   std::uint32_t Count(std::size_t minimum) {
     const std::uint32_t count = U32();
     if (!ok_ || count > Remaining() / minimum) {

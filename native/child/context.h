@@ -13,7 +13,8 @@
 
 namespace cloister::child {
 
-// What the launcher knows of itself and of the machine, read once. The cells have it by being its copies.
+// What the launcher knows of itself and of the machine, read once. The cells have it by being its
+// copies.
 struct Facts {
   std::uint32_t uid;
   std::uint32_t gid;
@@ -41,7 +42,8 @@ struct Context {
   // For each mount operation the tree that the launcher already cloned and id-mapped, or -1.
   int* prepared_trees;
 
-  // The pantry: a file system that the cell never sees, with the standard mounts that wait there (-1 once they are used), and what masks are made of.
+  // The pantry: a file system that the cell never sees, with the standard mounts that wait there
+  // (-1 once they are used), and what masks are made of.
   int pantry;
   int pantry_dev;
   int pantry_proc;
@@ -80,13 +82,16 @@ void SetUpNetwork(Context* context) noexcept;
 void DropPrivileges(Context* context) noexcept;
 void EnterLandlock(Context* context) noexcept;
 void PlaceStdio(Context* context) noexcept;
-// All limits but RLIMIT_NOFILE, which would bind init's own descriptors as well: that one is set in the command's process.
+// All limits but RLIMIT_NOFILE, which would bind init's own descriptors as well: that one is set in
+// the command's process.
 void SetLimits(Context* context) noexcept;
 void SetLimit(const Context& context, const plan::ResourceLimit& limit) noexcept;
-// Starts the command and stays as the init of the cell: filter and exec run in the command's process.
+// Starts the command and stays as the init of the cell: filter and exec run in the command's
+// process.
 [[noreturn]] void RunInit(Context* context) noexcept;
 
-// The command's process: the rest of limits, filter, exec. It shares init's memory; a failure is left in the report, and the process ends.
+// The command's process: the rest of limits, filter, exec. It shares init's memory; a failure is
+// left in the report, and the process ends.
 [[noreturn]] void ExecuteCommand(Context* context, wire::ChildReport* report) noexcept;
 
 }  // namespace cloister::child

@@ -8,8 +8,9 @@ namespace cloister::child {
 
 namespace {
 
-// The process has copies of everything the launcher holds: other cells' channels and processes, the connection to Node. They go before
-// anything else can fail, or a stuck cell would keep another cell's pipes open.
+// The process has copies of everything the launcher holds: other cells' channels and processes, the
+// connection to Node. They go before anything else can fail, or a stuck cell would keep another
+// cell's pipes open.
 void CloseForeign(const Context& context) noexcept {
   const unsigned channel = static_cast<unsigned>(context.channel);
   if (channel > 0) {
@@ -18,7 +19,8 @@ void CloseForeign(const Context& context) noexcept {
   Check(context, Stage::k_clone, sys::CloseRange(channel + 1, ~0U), "close_range", "");
 }
 
-// Waits here for as long as the cell is a spare one. End of file: the launcher is gone, or has no use for it.
+// Waits here for as long as the cell is a spare one. End of file: the launcher is gone, or has no
+// use for it.
 bool AwaitPreparation(Context* context) noexcept {
   wire::PrepareMessage message = {};
   const long count = sys::Read(context->channel, &message, sizeof(message));

@@ -18,7 +18,8 @@ namespace cloister::child {
 
 namespace {
 
-// This process shares its memory with init, which waits until exec or exit (vfork(2)): init reads the report and sends it.
+// This process shares its memory with init, which waits until exec or exit (vfork(2)): init reads
+// the report and sends it.
 [[noreturn]] void Refuse(wire::ChildReport* report, Stage stage, long error, const char* syscall,
                          const char* detail) noexcept {
   report->stage = static_cast<std::uint32_t>(stage);
@@ -75,7 +76,8 @@ void InstallFilter(const plan::Plan& plan, wire::ChildReport* report) noexcept {
   report->confirmed.filter_instructions = static_cast<std::uint32_t>(plan.filter.size);
 }
 
-// As execvp(3) goes through PATH: what is not there is passed over, EACCES is remembered, anything else decides.
+// As execvp(3) goes through PATH: what is not there is passed over, EACCES is remembered, anything
+// else decides.
 [[noreturn]] void Execute(const plan::Plan& plan, wire::ChildReport* report) noexcept {
   const char* refused = nullptr;
   for (std::size_t i = 0; i < plan.candidates.size; ++i) {

@@ -25,10 +25,11 @@ void WriteFile(const Context& context, const char* path, const char* text,
   sys::Close(fd);
 }
 
-// A map of one id, the inner one to the caller's own, needs no privilege once setgroups(2) is given up (user_namespaces(7), 3.19): with it, a
-// program could leave a group that a file's mode denies.
+// A map of one id, the inner one to the caller's own, needs no privilege once setgroups(2) is given
+// up (user_namespaces(7), 3.19): with it, a program could leave a group that a file's mode denies.
 void WriteOwnMaps(const Context& context) noexcept {
-  // The launcher is not dumpable, and so is its copy: /proc/self would belong to root. The copy holds nothing secret by now.
+  // The launcher is not dumpable, and so is its copy: /proc/self would belong to root. The copy
+  // holds nothing secret by now.
   Check(context, kStage, sys::Prctl(PR_SET_DUMPABLE, 1), "prctl", "PR_SET_DUMPABLE");
   WriteFile(context, "/proc/self/setgroups", "deny", 4);
   TextBuffer<64> uids;
@@ -41,7 +42,8 @@ void WriteOwnMaps(const Context& context) noexcept {
   WriteFile(context, "/proc/self/gid_map", gids.Text(), gids.Length());
 }
 
-// No further user namespace can be made in the cell, with it none of the others either (ENOSPC, user.max_user_namespaces, 4.9).
+// No further user namespace can be made in the cell, with it none of the others either (ENOSPC,
+// user.max_user_namespaces, 4.9).
 void ForbidUserNamespaces(const Context& context) noexcept {
   const char* path = "/proc/self/ns/user";
   struct stat own = {};
@@ -58,7 +60,8 @@ void ForbidUserNamespaces(const Context& context) noexcept {
 
 void EnterIds(Context* context) noexcept {
   const wire::Preparation& wanted = context->preparation;
-  // For a real-root caller the launcher has written the maps: they lead to an unprivileged id that is not its own.
+  // For a real-root caller the launcher has written the maps: they lead to an unprivileged id that
+  // is not its own.
   if (wanted.unprivileged_host_ids != 0) {
     // Root's supplementary groups would still open files.
     Check(*context, kStage, sys::Call(SYS_setgroups, 0, 0), "setgroups", "");
@@ -70,7 +73,8 @@ void EnterIds(Context* context) noexcept {
   Check(*context, kStage, sys::Prctl(PR_SET_KEEPCAPS, 1), "prctl", "PR_SET_KEEPCAPS");
   Check(*context, kStage, sys::Call(SYS_setresgid, gid, gid, gid), "setresgid", "");
   Check(*context, kStage, sys::Call(SYS_setresuid, uid, uid, uid), "setresuid", "");
-  // clone3(2) refuses a flag that it cannot honour: that this process runs says that they are its own.
+  // clone3(2) refuses a flag that it cannot honour: that this process runs says that they are its
+  // own.
   context->confirmed.namespaces = static_cast<std::uint32_t>(wanted.namespaces);
   ForbidUserNamespaces(*context);
   // From here on nobody else with these ids may look into this process.

@@ -1,5 +1,6 @@
-// Stage init: process 1 of the cell. It starts the command, reaps whatever is orphaned, reports the command's end and ends; with it the kernel ends
-// every process of the pid namespace (pid_namespaces(7)).
+// Stage init: process 1 of the cell. It starts the command, reaps whatever is orphaned, reports the
+// command's end and ends; with it the kernel ends every process of the pid namespace
+// (pid_namespaces(7)).
 
 #include <linux/audit.h>
 #include <linux/seccomp.h>
@@ -54,8 +55,9 @@ void ResetDispositions(const Context& context) noexcept {
   }
 }
 
-// Dies with the launcher. The signal is set only now, since a change of credentials clears it (prctl(2)); a launcher that died before shows as a
-// closed channel, one that dies later sends the signal.
+// Dies with the launcher. The signal is set only now, since a change of credentials clears it
+// (prctl(2)); a launcher that died before shows as a closed channel, one that dies later sends the
+// signal.
 void BindToLauncher(const Context& context) noexcept {
   Check(context, kStage, sys::Prctl(PR_SET_PDEATHSIG, SIGKILL), "prctl", "PR_SET_PDEATHSIG");
   pollfd channel = {context.channel, 0, 0};
@@ -105,8 +107,8 @@ void SendReport(const Context& context, const wire::ChildReport& report, const i
   }
 }
 
-// Starts the command and reports it. Memory is shared and init stopped until exec (CLONE_VM | CLONE_VFORK): no page is copied, and whether the exec
-// worked is known when clone(2) returns.
+// Starts the command and reports it. Memory is shared and init stopped until exec (CLONE_VM |
+// CLONE_VFORK): no page is copied, and whether the exec worked is known when clone(2) returns.
 int StartCommand(Context* context) noexcept {
   g_start.context = context;
   int pidfd = -1;
@@ -132,7 +134,8 @@ int StartCommand(Context* context) noexcept {
   if (context->terminal_master >= 0) {
     sys::Close(context->terminal_master);
   }
-  // Only then is the command reaped: while the launcher looks up the process behind the descriptor, it is there.
+  // Only then is the command reaped: while the launcher looks up the process behind the descriptor,
+  // it is there.
   char seen = 0;
   if (sys::Read(context->channel, &seen, 1) != 1 || seen != wire::kStartSeen) {
     sys::Exit(1);
@@ -147,10 +150,9 @@ void FilterSelf(const Context& context) noexcept {
 #else
   constexpr std::uint32_t kArch = AUDIT_ARCH_AARCH64;
 #endif
-  constexpr std::uint32_t kAllowed[] = {SYS_ppoll,      SYS_read,          SYS_waitid,
-                                        SYS_sendmsg,    SYS_getrusage,     SYS_exit_group,
-                                        SYS_exit,       SYS_clock_gettime, SYS_rt_sigreturn,
-                                        SYS_restart_syscall};
+  constexpr std::uint32_t kAllowed[] = {
+      SYS_ppoll,      SYS_read, SYS_waitid,        SYS_sendmsg,      SYS_getrusage,
+      SYS_exit_group, SYS_exit, SYS_clock_gettime, SYS_rt_sigreturn, SYS_restart_syscall};
   constexpr std::size_t kCount = sizeof(kAllowed) / sizeof(kAllowed[0]);
   sock_filter program[kCount + 6] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 4),  // seccomp_data.arch
@@ -159,8 +161,8 @@ void FilterSelf(const Context& context) noexcept {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),  // seccomp_data.nr
   };
   for (std::size_t i = 0; i < kCount; ++i) {
-    program[4 + i] = BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kAllowed[i],
-                              static_cast<unsigned char>(kCount - i), 0);
+    program[4 + i] =
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kAllowed[i], static_cast<unsigned char>(kCount - i), 0);
   }
   program[4 + kCount] = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
   program[5 + kCount] = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);

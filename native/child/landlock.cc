@@ -13,15 +13,14 @@ void EnterLandlock(Context* context) noexcept {
   if (!plan.landlock) {
     return;
   }
-  const long abi =
-      sys::Call(uapi::kSysLandlockCreate, 0, 0, uapi::kLandlockCreateRulesetVersion);
+  const long abi = sys::Call(uapi::kSysLandlockCreate, 0, 0, uapi::kLandlockCreateRulesetVersion);
   Check(*context, kStage, abi, "landlock_create_ruleset", "version");
   uapi::LandlockRulesetAttr attributes = {};
   attributes.scoped = plan.landlock_scoped;
-  const int ruleset = static_cast<int>(Check(
-      *context, kStage,
-      sys::Call(uapi::kSysLandlockCreate, sys::Arg(&attributes), sizeof(attributes), 0),
-      "landlock_create_ruleset", ""));
+  const int ruleset = static_cast<int>(
+      Check(*context, kStage,
+            sys::Call(uapi::kSysLandlockCreate, sys::Arg(&attributes), sizeof(attributes), 0),
+            "landlock_create_ruleset", ""));
   Check(*context, kStage, sys::Call(uapi::kSysLandlockRestrict, ruleset, 0),
         "landlock_restrict_self", "");
   sys::Close(ruleset);

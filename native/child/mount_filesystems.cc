@@ -39,7 +39,8 @@ int NewFileSystem(const MountState& state, const char* type, const Option* optio
 }
 
 void MountOverlay(MountState* state, const plan::MountOperation& op) noexcept {
-  // Layers are named by descriptor: no colon or comma in a path can change the meaning of the option.
+  // Layers are named by descriptor: no colon or comma in a path can change the meaning of the
+  // option.
   static TextBuffer<4096> lower;
   lower = {};
   for (std::size_t i = 0; i < op.lower.size; ++i) {

@@ -1,7 +1,9 @@
-// Stage mounts: carries out the mount operations of the plan, one after the other, and makes the result the root of this process.
+// Stage mounts: carries out the mount operations of the plan, one after the other, and makes the
+// result the root of this process.
 //
-// Everything is addressed by descriptor. A path is only ever resolved by openat2(2) below a descriptor and without symbolic links, so that a hostile
-// tree cannot lead a mount elsewhere, and files are only ever created in file systems that this very stage made.
+// Everything is addressed by descriptor. A path is only ever resolved by openat2(2) below a
+// descriptor and without symbolic links, so that a hostile tree cannot lead a mount elsewhere, and
+// files are only ever created in file systems that this very stage made.
 
 #include <fcntl.h>
 #include <limits.h>
@@ -36,7 +38,8 @@ void MountTmpfs(MountState* state, const plan::MountOperation& op) noexcept {
   const int mount = NewFileSystem(*state, "tmpfs", options, 3, attributes, op.at.path);
   state->filesystems[state->filesystem_count++] = mount;
   if (state->filesystem_count == 1) {
-    // The first one lies on top of the pantry: out of the way of every path, found by descriptor and by pivot_root(2).
+    // The first one lies on top of the pantry: out of the way of every path, found by descriptor
+    // and by pivot_root(2).
     MountCheck(*state, sys::MoveMount(mount, state->context->pantry), "move_mount", "/");
     (op.at.tree == plan::Tree::kRoot ? state->root : state->stage) = mount;
     return;
@@ -44,7 +47,8 @@ void MountTmpfs(MountState* state, const plan::MountOperation& op) noexcept {
   Attach(state, mount, op.at, 0, false);
 }
 
-// The directory that a new entry goes to, and the entry's name. RESOLVE_NO_XDEV: it lies in our own file system, whatever was mounted on it since.
+// The directory that a new entry goes to, and the entry's name. RESOLVE_NO_XDEV: it lies in our own
+// file system, whatever was mounted on it since.
 int OpenParent(const MountState& state, const plan::MountOperation& op,
                const char** name) noexcept {
   const int root = state.filesystems[op.filesystem];
@@ -73,9 +77,9 @@ int OpenParent(const MountState& state, const plan::MountOperation& op,
 void CreateFile(const MountState& state, int parent, const char* name,
                 const plan::MountOperation& op) noexcept {
   // O_EXCL: neither an existing file nor a link is opened.
-  const int fd = static_cast<int>(MountCheck(
-      state, sys::Openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, op.mode), "open",
-      op.path));
+  const int fd = static_cast<int>(
+      MountCheck(state, sys::Openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, op.mode),
+                 "open", op.path));
   for (std::size_t done = 0; done < op.content_size;) {
     const long count = sys::Write(fd, op.content + done, op.content_size - done);
     done += static_cast<std::size_t>(MountCheck(state, count, "write", op.path));
@@ -177,8 +181,9 @@ void CarryOut(MountState* state, const plan::MountOperation& op, int prepared) n
   }
 }
 
-// pivot_root(".", "."): the old root comes to lie on top of the new one and is detached at once, with pantry and stage in it. Unlike after chroot(2),
-// no descriptor or mount of this namespace leads back (pivot_root(2)).
+// pivot_root(".", "."): the old root comes to lie on top of the new one and is detached at once,
+// with pantry and stage in it. Unlike after chroot(2), no descriptor or mount of this namespace
+// leads back (pivot_root(2)).
 void MakeRoot(const MountState& state) noexcept {
   MountCheck(state, sys::Call(SYS_fchdir, state.root), "fchdir", "/");
   MountCheck(state, sys::Call(SYS_pivot_root, sys::Arg("."), sys::Arg(".")), "pivot_root", "/");
@@ -195,11 +200,10 @@ void MountFail(const MountState& state, long error, const char* syscall,
 
 int OpenPlace(const MountState& state, const plan::Place& place) noexcept {
   const int tree = place.tree == plan::Tree::kRoot ? state.root : state.stage;
-  return static_cast<int>(
-      MountCheck(state,
-                 sys::Openat2(tree, place.path, O_PATH | O_CLOEXEC,
-                              uapi::kResolveInRoot | uapi::kResolveNoSymlinks),
-                 "openat2", place.path));
+  return static_cast<int>(MountCheck(state,
+                                     sys::Openat2(tree, place.path, O_PATH | O_CLOEXEC,
+                                                  uapi::kResolveInRoot | uapi::kResolveNoSymlinks),
+                                     "openat2", place.path));
 }
 
 void Attach(MountState* state, int tree, const plan::Place& at, std::uint64_t attributes,

@@ -34,7 +34,8 @@ inline long MountCheck(const MountState& state, long result, const char* syscall
 // Opens a place without following any symbolic link, and without leaving its tree.
 int OpenPlace(const MountState& state, const plan::Place& place) noexcept;
 
-// Puts a detached mount at a place, with at least these attributes (MOUNT_ATTR_*) set on it and, when asked, on all mounts in it.
+// Puts a detached mount at a place, with at least these attributes (MOUNT_ATTR_*) set on it and,
+// when asked, on all mounts in it.
 void Attach(MountState* state, int tree, const plan::Place& at, std::uint64_t attributes,
             bool recursive) noexcept;
 
@@ -42,7 +43,8 @@ void Attach(MountState* state, int tree, const plan::Place& at, std::uint64_t at
 void RemountAttached(const MountState& state, int mount, std::uint64_t attributes, bool recursive,
                      const char* detail) noexcept;
 
-// A new instance of a file system, configured by (key, value) pairs; a null value makes a flag. Returns the mount, detached.
+// A new instance of a file system, configured by (key, value) pairs; a null value makes a flag.
+// Returns the mount, detached.
 struct Option {
   const char* key;
   const char* value;

@@ -22,8 +22,9 @@ void SetUpNetwork(Context* context) noexcept {
   if (wanted.loopback == 0) {
     return;
   }
-  const int fd = static_cast<int>(Check(
-      *context, kStage, sys::Call(SYS_socket, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket", ""));
+  const int fd = static_cast<int>(
+      Check(*context, kStage, sys::Call(SYS_socket, AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0),
+            "socket", ""));
   ifreq request = {};
   CopyText(request.ifr_name, sizeof(request.ifr_name), "lo");
   request.ifr_flags = IFF_UP;

@@ -20,7 +20,8 @@ void Prctl(const Context& context, int option, unsigned long a, unsigned long b,
   Check(context, kStage, sys::Prctl(option, a, b), "prctl", name);
 }
 
-// `inheritable` apart: it may not go beyond the bounding set, which has been emptied by then (capabilities(7)).
+// `inheritable` apart: it may not go beyond the bounding set, which has been emptied by then
+// (capabilities(7)).
 void SetCapabilities(const Context& context, std::uint64_t mask,
                      std::uint64_t inheritable) noexcept {
   __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
@@ -37,7 +38,8 @@ void SetCapabilities(const Context& context, std::uint64_t mask,
 
 void DropPrivileges(Context* context) noexcept {
   const std::uint64_t kept = context->plan.capabilities;
-  // A session keyring of its own: the caller's, with whatever keys it holds, stays behind. ENOSYS: a kernel without keys.
+  // A session keyring of its own: the caller's, with whatever keys it holds, stays behind. ENOSYS:
+  // a kernel without keys.
   const long keyring = sys::Call(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, 0);
   if (keyring < 0 && keyring != -ENOSYS) {
     Fail(*context, kStage, -keyring, "keyctl", "KEYCTL_JOIN_SESSION_KEYRING");
@@ -48,8 +50,9 @@ void DropPrivileges(Context* context) noexcept {
     }
   }
   Prctl(*context, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, "PR_CAP_AMBIENT_CLEAR_ALL");
-  // Ambient capabilities survive exec without any uid 0 magic, which the securebits below switch off. They must be permitted and inheritable, and
-  // setting the bits needs CAP_SETPCAP, so that the sets are emptied last.
+  // Ambient capabilities survive exec without any uid 0 magic, which the securebits below switch
+  // off. They must be permitted and inheritable, and setting the bits needs CAP_SETPCAP, so that
+  // the sets are emptied last.
   SetCapabilities(*context, kept | std::uint64_t{1} << CAP_SETPCAP, kept);
   for (std::uint32_t capability = 0; capability <= context->facts.last_capability; ++capability) {
     if ((kept >> capability & 1) != 0) {

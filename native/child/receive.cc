@@ -142,8 +142,8 @@ void ReceivePlan(Context* context) noexcept {
     // Sealed: what was checked does not change any more.
     void* data = Map(*context, start.plan_size, PROT_READ, MAP_SHARED, descriptors.fd[0]);
     const std::size_t arena = plan::ArenaSizeFor(start.plan_size);
-    void* memory =
-        Map(*context, arena, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+    void* memory = Map(*context, arena, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
     DecodePlan(context, static_cast<const std::uint8_t*>(data), start.plan_size, memory, arena);
     TakeStdio(context, start, descriptors, 1);
   }

@@ -1,5 +1,6 @@
-// Mount attributes on kernels before 5.12, which have no mount_setattr(2): each mount is remounted on its own, found in /proc/self/mountinfo.
-// Nothing runs in the cell yet, so that it does not matter that the mounts are in place for a moment with the attributes of their source.
+// Mount attributes on kernels before 5.12, which have no mount_setattr(2): each mount is remounted
+// on its own, found in /proc/self/mountinfo. Nothing runs in the cell yet, so that it does not
+// matter that the mounts are in place for a moment with the attributes of their source.
 
 #include <fcntl.h>
 #include <sys/mount.h>
@@ -85,9 +86,9 @@ bool NextLine(char** at, Line* line) noexcept {
 }
 
 void ReadMountInfo(const MountState& state, char* buffer, std::size_t size) noexcept {
-  const int fd = static_cast<int>(MountCheck(
-      state, sys::Openat(AT_FDCWD, "/proc/self/mountinfo", O_RDONLY | O_CLOEXEC), "open",
-      "/proc/self/mountinfo"));
+  const int fd = static_cast<int>(
+      MountCheck(state, sys::Openat(AT_FDCWD, "/proc/self/mountinfo", O_RDONLY | O_CLOEXEC), "open",
+                 "/proc/self/mountinfo"));
   std::size_t length = 0;
   for (;;) {
     const long count = MountCheck(state, sys::Read(fd, buffer + length, size - 1 - length), "read",
@@ -108,8 +109,8 @@ void ReadMountInfo(const MountState& state, char* buffer, std::size_t size) noex
 std::uint64_t MountId(const MountState& state, int fd) noexcept {
   TextBuffer<64> path;
   path.Add("/proc/self/fdinfo/").Add(static_cast<std::uint64_t>(fd));
-  const int info = static_cast<int>(
-      MountCheck(state, sys::Openat(AT_FDCWD, path.Text(), O_RDONLY | O_CLOEXEC), "open", "fdinfo"));
+  const int info = static_cast<int>(MountCheck(
+      state, sys::Openat(AT_FDCWD, path.Text(), O_RDONLY | O_CLOEXEC), "open", "fdinfo"));
   char text[512] = {};
   MountCheck(state, sys::Read(info, text, sizeof(text) - 1), "read", "fdinfo");
   sys::Close(info);
@@ -131,8 +132,9 @@ void Remount(const MountState& state, int fd, std::uint64_t attributes,
              const char* detail) noexcept {
   struct statfs info = {};
   MountCheck(state, sys::Call(SYS_fstatfs, fd, sys::Arg(&info)), "fstatfs", detail);
-  // What is set stays set: in a user namespace these flags are locked, and leaving one out is refused (mount_namespaces(7)).
-  // ST_* and MS_* agree in these bits; so do MOUNT_ATTR_* in the four that are asked for.
+  // What is set stays set: in a user namespace these flags are locked, and leaving one out is
+  // refused (mount_namespaces(7)). ST_* and MS_* agree in these bits; so do MOUNT_ATTR_* in the
+  // four that are asked for.
   const std::uint64_t current = static_cast<std::uint64_t>(info.f_flags);
   std::uint64_t flags =
       current & (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME);

@@ -14,7 +14,8 @@ void Fail(const Context& context, Stage stage, long error, const char* syscall,
   report.error = static_cast<std::int32_t>(error);
   CopyText(report.syscall, sizeof(report.syscall), syscall);
   CopyText(report.detail, sizeof(report.detail), detail);
-  // A launcher that is gone cannot be told; this process ends either way, and end of file without a report is a failure as well.
+  // A launcher that is gone cannot be told; this process ends either way, and end of file without a
+  // report is a failure as well.
   sys::Call(SYS_sendto, context.channel, sys::Arg(&report), sizeof(report), MSG_NOSIGNAL);
   sys::Exit(1);
 }

@@ -13,8 +13,9 @@ namespace cloister::child {
 
 namespace {
 
-// Where the pantry is attached: a directory that every /proc has and nobody needs, so that nothing of the host's tree is hidden by it. It must not be
-// the root directory itself. What lies on top of that would be what umount2(2) finds after pivot_root(2), and the host's tree would stay.
+// Where the pantry is attached: a directory that every /proc has and nobody needs, so that nothing
+// of the host's tree is hidden by it. It must not be the root directory itself. What lies on top of
+// that would be what umount2(2) finds after pivot_root(2), and the host's tree would stay.
 constexpr const char* kPantryPlace = "/proc/driver";
 constexpr const char* kEmptyFile = "empty-file";
 constexpr const char* kEmptyDirectory = "empty-directory";
@@ -25,17 +26,20 @@ struct Link {
   const char* name;
   const char* to;
 };
-constexpr Link kDeviceLinks[] = {{"fd", "/proc/self/fd"},         {"stdin", "/proc/self/fd/0"},
-                                 {"stdout", "/proc/self/fd/1"},   {"stderr", "/proc/self/fd/2"},
+constexpr Link kDeviceLinks[] = {{"fd", "/proc/self/fd"},
+                                 {"stdin", "/proc/self/fd/0"},
+                                 {"stdout", "/proc/self/fd/1"},
+                                 {"stderr", "/proc/self/fd/2"},
                                  {"ptmx", "pts/ptmx"}};
 
-// Parts of /proc that anybody may read and that tell about the host's keys. /proc itself is read-only: what works by writing is closed already.
+// Parts of /proc that anybody may read and that tell about the host's keys. /proc itself is
+// read-only: what works by writing is closed already.
 constexpr const char* kCovered[] = {"keys", "key-users"};
-// What only the host's root may read or write, for the cells that keep the host's root behind their ids.
-constexpr const char* kCoveredForRoot[] = {"kcore",       "kmsg",          "kallsyms",
-                                           "kpagecount",  "kpageflags",    "kpagecgroup",
-                                           "vmallocinfo", "timer_list",    "sched_debug",
-                                           "latency_stats", "sysrq-trigger"};
+// What only the host's root may read or write, for the cells that keep the host's root behind their
+// ids.
+constexpr const char* kCoveredForRoot[] = {
+    "kcore",       "kmsg",       "kallsyms",    "kpagecount",    "kpageflags",   "kpagecgroup",
+    "vmallocinfo", "timer_list", "sched_debug", "latency_stats", "sysrq-trigger"};
 constexpr const char* kCoveredDirectoriesForRoot[] = {"acpi", "asound", "scsi", "bus"};
 
 void MakeDirectory(const MountState& state, int parent, const char* name, long mode) noexcept {
@@ -43,15 +47,15 @@ void MakeDirectory(const MountState& state, int parent, const char* name, long m
 }
 
 int OpenEntry(const MountState& state, int parent, const char* name) noexcept {
-  return static_cast<int>(MountCheck(
-      state, sys::Openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC), "open", name));
+  return static_cast<int>(
+      MountCheck(state, sys::Openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC), "open", name));
 }
 
 // An empty file; the descriptor stands for it as a mount point or a source.
 int MakeFile(const MountState& state, int parent, const char* name, unsigned mode) noexcept {
-  return static_cast<int>(MountCheck(
-      state, sys::Openat(parent, name, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode), "open",
-      name));
+  return static_cast<int>(
+      MountCheck(state, sys::Openat(parent, name, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode),
+                 "open", name));
 }
 
 int Clone(const MountState& state, int source, const char* detail) noexcept {
@@ -75,11 +79,11 @@ void Put(const MountState& state, int tree, int target, std::uint64_t attributes
   }
 }
 
-// Neither the file nor the directory can be opened by anybody: mode 0, and no process of a cell has a capability that would pass over that.
+// Neither the file nor the directory can be opened by anybody: mode 0, and no process of a cell has
+// a capability that would pass over that.
 void Cover(const MountState& state, int target, bool directory, const char* detail) noexcept {
   const Context& context = *state.context;
-  const int tree =
-      Clone(state, directory ? context.empty_directory : context.empty_file, detail);
+  const int tree = Clone(state, directory ? context.empty_directory : context.empty_file, detail);
   Put(state, tree, target, uapi::kMountAttrReadOnly, detail);
   sys::Close(tree);
 }
@@ -97,7 +101,8 @@ void CoverInProc(const MountState& state, int proc, const char* name, bool direc
 int BuildProc(const MountState& state, int target) noexcept {
   const std::uint64_t attributes = uapi::kMountAttrReadOnly | uapi::kMountAttrNoSuid |
                                    uapi::kMountAttrNoDev | uapi::kMountAttrNoExec;
-  // The kernel allows this in a user namespace only while a /proc without covers is in sight (mount_too_revealing, 4.2): before the old root goes.
+  // The kernel allows this in a user namespace only while a /proc without covers is in sight
+  // (mount_too_revealing, 4.2): before the old root goes.
   const int mount = NewFileSystem(state, "proc", nullptr, 0, attributes, "/proc");
   Put(state, mount, target, 0, "/proc");
   for (const char* name : kCovered) {
@@ -120,8 +125,7 @@ void BindDevice(const MountState& state, int dev, const char* name) noexcept {
   TextBuffer<32> path;
   path.Add("/dev/").Add(name);
   const int source = static_cast<int>(MountCheck(
-      state,
-      sys::Openat2(AT_FDCWD, path.Text(), O_PATH | O_CLOEXEC, uapi::kResolveNoSymlinks),
+      state, sys::Openat2(AT_FDCWD, path.Text(), O_PATH | O_CLOEXEC, uapi::kResolveNoSymlinks),
       "openat2", path.Text()));
   const int tree = Clone(state, source, path.Text());
   const int target = MakeFile(state, dev, name, 0);
@@ -146,7 +150,8 @@ int BuildDev(const MountState& state, int target) noexcept {
   }
   MakeDirectory(state, dev, "shm", 0755);
   MakeDirectory(state, dev, "pts", 0755);
-  // ptmxmode: anybody in the cell may open a terminal. Device nodes work here and on the bound ones, nowhere else.
+  // ptmxmode: anybody in the cell may open a terminal. Device nodes work here and on the bound
+  // ones, nowhere else.
   const Option terminals[] = {{"newinstance", nullptr}, {"ptmxmode", "0666"}, {"mode", "0620"}};
   const int pts = NewFileSystem(state, "devpts", terminals, 3,
                                 uapi::kMountAttrNoSuid | uapi::kMountAttrNoExec, "/dev/pts");
@@ -183,9 +188,9 @@ void BuildStandardMounts(Context* context) noexcept {
   context->pantry = NewFileSystem(
       state, "tmpfs", options, 3,
       uapi::kMountAttrNoSuid | uapi::kMountAttrNoDev | uapi::kMountAttrNoExec, "pantry");
-  const int place = static_cast<int>(MountCheck(
-      state, sys::Openat(AT_FDCWD, kPantryPlace, O_PATH | O_DIRECTORY | O_CLOEXEC), "open",
-      kPantryPlace));
+  const int place = static_cast<int>(
+      MountCheck(state, sys::Openat(AT_FDCWD, kPantryPlace, O_PATH | O_DIRECTORY | O_CLOEXEC),
+                 "open", kPantryPlace));
   Put(state, context->pantry, place, 0, "pantry");
   sys::Close(place);
   const long umask = sys::Call(SYS_umask, 0);

@@ -16,13 +16,13 @@ constexpr Stage kStage = Stage::k_stdio;
 
 // A copy above the numbers that the command will own.
 int MoveUp(const Context& context, int fd) noexcept {
-  return static_cast<int>(
-      Check(context, kStage,
-            sys::Fcntl(fd, F_DUPFD_CLOEXEC, static_cast<long>(context.stdio_count)), "fcntl",
-            "F_DUPFD_CLOEXEC"));
+  return static_cast<int>(Check(
+      context, kStage, sys::Fcntl(fd, F_DUPFD_CLOEXEC, static_cast<long>(context.stdio_count)),
+      "fcntl", "F_DUPFD_CLOEXEC"));
 }
 
-// The terminal comes from the cell's own devpts, so that ttyname(3) finds it. TIOCGPTPEER (4.13) opens the slave without a path.
+// The terminal comes from the cell's own devpts, so that ttyname(3) finds it. TIOCGPTPEER (4.13)
+// opens the slave without a path.
 int OpenTerminal(Context* context) noexcept {
   const long master = sys::Openat(AT_FDCWD, "/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
   Check(*context, kStage, master, "open", "/dev/pts/ptmx");

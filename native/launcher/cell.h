@@ -1,4 +1,5 @@
-// One cell as the launcher sees it, from its first process to the moment when nothing of it is left.
+// One cell as the launcher sees it, from its first process to the moment when nothing of it is
+// left.
 
 #ifndef CLOISTER_LAUNCHER_CELL_H_
 #define CLOISTER_LAUNCHER_CELL_H_

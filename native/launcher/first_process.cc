@@ -61,8 +61,8 @@ std::optional<Failure> Prepare(FirstProcess* process, const wire::Preparation& p
       return id.Error();
     }
     process->host_id = std::move(id.Value());
-    if (std::optional<Failure> failure = WriteIdMaps(process->pid, preparation.uid,
-                                                     preparation.gid, process->host_id->Id())) {
+    if (std::optional<Failure> failure =
+            WriteIdMaps(process->pid, preparation.uid, preparation.gid, process->host_id->Id())) {
       return failure;
     }
   }

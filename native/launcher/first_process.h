@@ -23,7 +23,8 @@ struct FirstProcess {
   wire::Preparation preparation = {};
   std::unique_ptr<HostId> host_id;
 
-  // SIGKILL, and waits until the kernel has taken it apart. Only for processes that have not been told to start anything.
+  // SIGKILL, and waits until the kernel has taken it apart. Only for processes that have not been
+  // told to start anything.
   void Discard();
 };
 
@@ -33,11 +34,13 @@ struct Channel {
 };
 Result<Channel> MakeChannel();
 
-// clone3(2) with the new namespaces. Does not return in the new process. `extra_flags`: CLONE_PARENT where another process than the launcher makes it.
+// clone3(2) with the new namespaces. Does not return in the new process. `extra_flags`:
+// CLONE_PARENT where another process than the launcher makes it.
 Result<FirstProcess> MakeFirstProcess(const child::Facts& facts, std::uint64_t namespaces,
                                       std::uint64_t extra_flags, Channel channel);
 
-// Writes the id maps where that is the launcher's part, and lets the process go through its first stages.
+// Writes the id maps where that is the launcher's part, and lets the process go through its first
+// stages.
 std::optional<Failure> Prepare(FirstProcess* process, const wire::Preparation& preparation,
                                bool ahead, HostIdPool* ids);
 

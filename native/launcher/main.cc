@@ -1,7 +1,9 @@
-// The launcher: a small static program, started once by the addon, that makes the cells and watches over them.
+// The launcher: a small static program, started once by the addon, that makes the cells and watches
+// over them.
 //
-// Being small and single-threaded is its point. Its copies are cheap, hold no secret of the caller, and may use clone3(2), credentials and parent-death
-// signals in ways that a process with threads cannot.
+// Being small and single-threaded is its point. Its copies are cheap, hold no secret of the caller,
+// and may use clone3(2), credentials and parent-death signals in ways that a process with threads
+// cannot.
 
 #include <signal.h>
 #include <sys/prctl.h>
@@ -63,7 +65,8 @@ int main(int argc, char** argv) {
   if (argc == 2 && std::strcmp(argv[1], "probe") == 0) {
     return cloister::probe::PrintProbe();
   }
-  constexpr char kUse[] = "cloister-launcher is started by cloister's addon and does nothing by itself\n";
+  constexpr char kUse[] =
+      "cloister-launcher is started by cloister's addon and does nothing by itself\n";
   [[maybe_unused]] const ssize_t written = write(2, kUse, sizeof(kUse) - 1);
   return 64;
 }

@@ -23,6 +23,10 @@ struct Packet {
 // kBroken: an error, or a packet larger than the buffer.
 Received Receive(int socket, std::uint8_t* buffer, std::size_t capacity, Packet* packet);
 
+// Sends one packet, with a descriptor unless it is -1. Never waits. Returns 0 or a positive error
+// number.
+int SendPacket(int socket, const void* data, std::size_t size, int fd);
+
 }  // namespace cloister::launcher
 
 #endif  // CLOISTER_LAUNCHER_PACKET_H_

@@ -1,16 +1,18 @@
-// The launcher's loop: requests from the addon, reports and ends of cells, deadlines. One thread, nothing in it waits for anything but the loop itself.
+// The launcher's loop: requests from the addon, reports and ends of cells, deadlines. One thread,
+// nothing in it waits for anything but the loop itself.
 
 #ifndef CLOISTER_LAUNCHER_SERVER_H_
 #define CLOISTER_LAUNCHER_SERVER_H_
 
-#include <deque>
 #include <memory>
 #include <unordered_map>
 #include <vector>
 
 #include "native/launcher/cell.h"
 #include "native/launcher/facts.h"
+#include "native/launcher/outbox.h"
 #include "native/launcher/spawn.h"
+#include "native/wire/requests.h"
 
 namespace cloister::launcher {
 
@@ -22,12 +24,6 @@ class Server {
   int Run();
 
  private:
-  // An event on its way to the addon, with at most one descriptor.
-  struct Outgoing {
-    std::vector<std::uint8_t> bytes;
-    UniqueFd fd;
-  };
-
   bool Watch(int fd, std::uint64_t tag, std::uint32_t events);
   [[nodiscard]] int TimeUntilDeadline() const;
   void EnforceDeadlines();
@@ -35,8 +31,8 @@ class Server {
 
   void HandleRequests();
   bool ReceiveRequest();
-  bool Dispatch(const std::uint8_t* data, std::size_t size, std::vector<UniqueFd> fds);
-  bool HandleSpawn(const std::uint8_t* data, std::size_t size, std::vector<UniqueFd> fds);
+  bool Dispatch(const wire::ParsedRequest& request, std::vector<UniqueFd> fds);
+  bool HandleSpawn(const wire::ParsedSpawn& spawn, std::vector<UniqueFd> fds);
   void StartCell(const Request& request);
   void HandleSignal(Cell* cell, int signal);
   void AddonGone();
@@ -47,7 +43,12 @@ class Server {
   void InitEnded(Cell* cell);
 
   template <typename Event>
-  void Send(const Event& event, UniqueFd fd = UniqueFd());
+  void Send(const Event& event, UniqueFd fd = UniqueFd()) {
+    if (connected_) {
+      outbox_.Add(event, std::move(fd));
+      Flush();
+    }
+  }
   void Flush();
 
   UniqueFd socket_;
@@ -59,7 +60,7 @@ class Server {
   HostIdPool ids_;
   SpareMaker spares_{&ids_};
   std::unordered_map<std::uint64_t, std::unique_ptr<Cell>> cells_;
-  std::deque<Outgoing> outgoing_;
+  Outbox outbox_;
 };
 
 }  // namespace cloister::launcher

@@ -26,24 +26,6 @@ struct Answer {
   std::int64_t pid;
 };
 
-bool SendPacket(int socket, const void* data, std::size_t size, int fd) {
-  iovec part = {const_cast<void*>(data), size};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  msghdr message = {};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  if (fd >= 0) {
-    message.msg_control = control;
-    message.msg_controllen = sizeof(control);
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    std::memcpy(CMSG_DATA(header), &fd, sizeof(fd));
-  }
-  return sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == static_cast<ssize_t>(size);
-}
-
 // The helper: one order, one answer, until the launcher closes its end or dies.
 [[noreturn]] void RunHelper(int socket, const child::Facts& facts) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -66,8 +48,8 @@ bool SendPacket(int socket, const void* data, std::size_t size, int fd) {
     Result<FirstProcess> made =
         MakeFirstProcess(facts, order.namespaces, CLONE_PARENT, std::move(channel));
     Answer answer = {made.Ok() ? made.Value().pid : -made.Error().error};
-    if (!SendPacket(socket, &answer, sizeof(answer),
-                    made.Ok() ? made.Value().pidfd.Get() : -1)) {
+    if (SendPacket(socket, &answer, sizeof(answer), made.Ok() ? made.Value().pidfd.Get() : -1) !=
+        0) {
       sys::Exit(0);
     }
   }
@@ -104,7 +86,7 @@ void SpareMaker::Order(const wire::Preparation& preparation) {
     return;  // the next cell's process is made when it is needed, and reports why that fails
   }
   const launcher::Order order = {preparation.namespaces};
-  if (SendPacket(socket_.Get(), &order, sizeof(order), channel.Value().theirs.Get())) {
+  if (SendPacket(socket_.Get(), &order, sizeof(order), channel.Value().theirs.Get()) == 0) {
     ordered_ = preparation;
     ordered_channel_ = std::move(channel.Value().ours);
   }
@@ -167,7 +149,8 @@ void SpareMaker::DropSpare() {
 
 void SpareMaker::Stop() {
   if (helper_ > 0) {
-    // A process it has just made dies of the closed channel; as the launcher's child it is waited for by whoever inherits it.
+    // A process it has just made dies of the closed channel; as the launcher's child it is waited
+    // for by whoever inherits it.
     kill(helper_, SIGKILL);
     while (waitpid(helper_, nullptr, __WALL) < 0 && errno == EINTR) {
     }

@@ -1,8 +1,9 @@
 // One first process kept ready for the next cell of the same kind.
 //
-// New namespaces, a network namespace above all, take longer than everything else in a start. A helper process makes the next set while the current
-// cell runs, so that the launcher itself never stops for it. The process it makes is the launcher's own child (CLONE_PARENT). It has been given ids, a
-// host name and a loopback interface, nothing of any policy, and serves one cell only.
+// New namespaces, a network namespace above all, take longer than everything else in a start. A
+// helper process makes the next set while the current cell runs, so that the launcher itself never
+// stops for it. The process it makes is the launcher's own child (CLONE_PARENT). It has been given
+// ids, a host name and a loopback interface, nothing of any policy, and serves one cell only.
 
 #ifndef CLOISTER_LAUNCHER_SPARE_H_
 #define CLOISTER_LAUNCHER_SPARE_H_
@@ -20,7 +21,8 @@ class SpareMaker {
   // Starts the helper. Must come before the first cell, so that the helper holds nothing of any.
   void Start(const child::Facts& facts);
 
-  // The helper's socket, to be watched; -1 when it does not run. Without it every first process is made when it is needed.
+  // The helper's socket, to be watched; -1 when it does not run. Without it every first process is
+  // made when it is needed.
   [[nodiscard]] int Socket() const { return socket_.Get(); }
 
   // Asks for a spare process of this kind unless there is one, or one on its way.

@@ -15,7 +15,8 @@ namespace cloister::launcher {
 
 namespace {
 
-// How long a new process may take to read what is sent to it before the cell is given up: it does nothing else.
+// How long a new process may take to read what is sent to it before the cell is given up: it does
+// nothing else.
 constexpr int kPatienceMs = 2000;
 
 Failure CloneFailure(int error, const char* syscall, const char* detail) {
@@ -134,7 +135,8 @@ Result<FirstProcess> Obtain(const wire::Preparation& preparation, const child::F
 
 Result<std::unique_ptr<Cell>> Spawn(const Request& request, const child::Facts& facts,
                                     HostIdPool* ids, SpareMaker* spares) {
-  // The cell decodes the plan again, for itself; here it is checked, and read for what concerns the launcher.
+  // The cell decodes the plan again, for itself; here it is checked, and read for what concerns the
+  // launcher.
   std::vector<std::uint8_t> memory(plan::ArenaSizeFor(request.plan_size));
   plan::Arena arena(memory.data(), memory.size());
   plan::Plan plan;

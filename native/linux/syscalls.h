@@ -73,7 +73,9 @@ inline long Write(int fd, const void* buffer, std::size_t size) noexcept {
   return Call(SYS_write, fd, Arg(buffer), static_cast<long>(size));
 }
 
-inline long Close(int fd) noexcept { return Call(SYS_close, fd); }
+inline long Close(int fd) noexcept {
+  return Call(SYS_close, fd);
+}
 
 inline long CloseRange(unsigned first, unsigned last) noexcept {
   return Call(uapi::kSysCloseRange, static_cast<long>(first), static_cast<long>(last), 0);
@@ -97,7 +99,8 @@ inline long OpenTree(int directory, const char* path, unsigned flags) noexcept {
   return Call(uapi::kSysOpenTree, directory, Arg(path), static_cast<long>(flags));
 }
 
-// Attaches the mount that `from` stands for to the directory or file that `to` stands for; neither path is walked again.
+// Attaches the mount that `from` stands for to the directory or file that `to` stands for; neither
+// path is walked again.
 inline long MoveMount(int from, int to) noexcept {
   return Call(uapi::kSysMoveMount, from, Arg(""), to, Arg(""),
               uapi::kMoveMountFromEmptyPath | uapi::kMoveMountToEmptyPath);

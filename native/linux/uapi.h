@@ -1,5 +1,5 @@
-// Kernel definitions that C library headers of supported systems may lack, each with the release that added it.
-// Child-safe: constants and plain structures only.
+// Kernel definitions that C library headers of supported systems may lack, each with the release
+// that added it. Child-safe: constants and plain structures only.
 
 #ifndef CLOISTER_LINUX_UAPI_H_
 #define CLOISTER_LINUX_UAPI_H_
@@ -91,8 +91,8 @@ inline constexpr std::uint32_t kLandlockCreateRulesetVersion = 1;
 inline constexpr std::uint64_t kLandlockScopeAbstractUnixSocket = 1;  // 6.12
 inline constexpr std::uint64_t kLandlockScopeSignal = 2;              // 6.12
 
-// linux/securebits.h: every bit with its lock. NOROOT: uid 0 gains nothing at exec; NO_SETUID_FIXUP; KEEP_CAPS only locked (it clears itself);
-// NO_CAP_AMBIENT_RAISE.
+// linux/securebits.h: every bit with its lock. NOROOT: uid 0 gains nothing at exec;
+// NO_SETUID_FIXUP; KEEP_CAPS only locked (it clears itself); NO_CAP_AMBIENT_RAISE.
 inline constexpr unsigned long kSecurebitsLocked = 0x01 | 0x02 | 0x04 | 0x08 | 0x20 | 0x40 | 0x80;
 
 }  // namespace cloister::uapi

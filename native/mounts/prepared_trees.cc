@@ -17,8 +17,7 @@ Failure MountsFailure(long error, const char* syscall, const char* detail) {
 Result<UniqueFd> PrepareTree(const plan::MountOperation& op, int user_namespace) {
   const char* path = op.from.path;
   // The path was resolved at plan time; a link that appeared in it since is not followed.
-  const long source =
-      sys::Openat2(AT_FDCWD, path, O_PATH | O_CLOEXEC, uapi::kResolveNoSymlinks);
+  const long source = sys::Openat2(AT_FDCWD, path, O_PATH | O_CLOEXEC, uapi::kResolveNoSymlinks);
   if (source == -ENOENT && (op.flags & plan::kOptional) != 0) {
     return UniqueFd();
   }
@@ -27,17 +26,16 @@ Result<UniqueFd> PrepareTree(const plan::MountOperation& op, int user_namespace)
   }
   const UniqueFd source_fd(static_cast<int>(source));
   const unsigned recursive = (op.flags & plan::kRecursive) != 0 ? uapi::kAtRecursive : 0;
-  const long tree = sys::OpenTree(source_fd.Get(), "",
-                                  uapi::kOpenTreeClone | uapi::kOpenTreeCloexec | AT_EMPTY_PATH |
-                                      AT_NO_AUTOMOUNT | recursive);
+  const long tree = sys::OpenTree(
+      source_fd.Get(), "",
+      uapi::kOpenTreeClone | uapi::kOpenTreeCloexec | AT_EMPTY_PATH | AT_NO_AUTOMOUNT | recursive);
   if (tree < 0) {
     return MountsFailure(tree, "open_tree", path);
   }
   UniqueFd tree_fd(static_cast<int>(tree));
   uapi::MountAttr attributes = {uapi::kMountAttrIdMap, 0, 0,
                                 static_cast<std::uint64_t>(user_namespace)};
-  const long result =
-      sys::MountSetattr(tree_fd.Get(), AT_EMPTY_PATH | recursive, &attributes);
+  const long result = sys::MountSetattr(tree_fd.Get(), AT_EMPTY_PATH | recursive, &attributes);
   if (result < 0) {
     return MountsFailure(result, "mount_setattr (id map)", path);
   }

@@ -23,8 +23,9 @@ Failure IdsFailure(int error, const char* syscall, std::string detail) {
   return {Stage::k_ids, error, syscall, std::move(detail)};
 }
 
-// A name in the abstract socket namespace can be bound once: it reserves the id among all launchers of this network namespace, and the kernel
-// drops it with the process, however that ends. No file is left behind.
+// A name in the abstract socket namespace can be bound once: it reserves the id among all launchers
+// of this network namespace, and the kernel drops it with the process, however that ends. No file
+// is left behind.
 UniqueFd Reserve(std::uint32_t id) {
   UniqueFd fd(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!fd.Valid()) {
@@ -32,8 +33,8 @@ UniqueFd Reserve(std::uint32_t id) {
   }
   sockaddr_un address = {};
   address.sun_family = AF_UNIX;
-  const int length = std::snprintf(address.sun_path + 1, sizeof(address.sun_path) - 1,
-                                   "cloister-host-id-%u", id);
+  const int length =
+      std::snprintf(address.sun_path + 1, sizeof(address.sun_path) - 1, "cloister-host-id-%u", id);
   const auto size =
       static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + static_cast<unsigned>(length));
   if (bind(fd.Get(), reinterpret_cast<sockaddr*>(&address), size) != 0) {
@@ -54,7 +55,8 @@ std::optional<Failure> WriteMap(pid_t pid, const char* name, const std::string& 
   return std::nullopt;
 }
 
-// Everything but the caller's id and this one stays itself. The two columns of a map may not overlap (user_namespaces(7)).
+// Everything but the caller's id and this one stays itself. The two columns of a map may not
+// overlap (user_namespaces(7)).
 std::string MountMap(std::uint32_t id) {
   const std::string self = std::to_string(id);
   const std::uint32_t above = id + 1;
@@ -111,7 +113,8 @@ Result<std::unique_ptr<HostId>> HostIdPool::Take() {
     return id;
   }
   if (!seeded_) {
-    // Launchers of different network namespaces do not see each other's reservations; a random start makes a meeting unlikely.
+    // Launchers of different network namespaces do not see each other's reservations; a random
+    // start makes a meeting unlikely.
     std::uint32_t start = 0;
     if (getrandom(&start, sizeof(start), 0) != sizeof(start)) {
       return IdsFailure(errno, "getrandom", "");

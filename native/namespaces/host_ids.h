@@ -1,7 +1,9 @@
-// The unprivileged host ids that stand behind the cells of a real-root caller, and the user namespaces that give such a cell the caller's files.
+// The unprivileged host ids that stand behind the cells of a real-root caller, and the user
+// namespaces that give such a cell the caller's files.
 //
-// With uid 0 of the host behind it, a process without any capability still opens root's files and writes to /proc/sys/kernel/core_pattern. So every live
-// cell of a real-root caller runs on an id of its own from the range below, which lies in the part that systemd's list of ids leaves unused
+// With uid 0 of the host behind it, a process without any capability still opens root's files and
+// writes to /proc/sys/kernel/core_pattern. So every live cell of a real-root caller runs on an id
+// of its own from the range below, which lies in the part that systemd's list of ids leaves unused
 // (1879048192 to 2147483647).
 
 #ifndef CLOISTER_NAMESPACES_HOST_IDS_H_
@@ -29,8 +31,9 @@ class HostId {
 
   [[nodiscard]] std::uint32_t Id() const { return id_; }
 
-  // A user namespace that maps the caller's id (0) to this one and every other to itself: for id-mapped mounts (mount_setattr(2), 5.12). The file
-  // system then sees the cell as the caller. Made at first use.
+  // A user namespace that maps the caller's id (0) to this one and every other to itself: for
+  // id-mapped mounts (mount_setattr(2), 5.12). The file system then sees the cell as the caller.
+  // Made at first use.
   Result<int> MountNamespace();
 
  private:
@@ -39,7 +42,8 @@ class HostId {
   UniqueFd namespace_;
 };
 
-// Hands out ids and takes them back. Reserved ones are kept, so that their namespaces are made once.
+// Hands out ids and takes them back. Reserved ones are kept, so that their namespaces are made
+// once.
 class HostIdPool {
  public:
   Result<std::unique_ptr<HostId>> Take();

@@ -1,4 +1,5 @@
-// Memory that is handed out and never taken back one by one: what a decoded plan lives in. Child-safe.
+// Memory that is handed out and never taken back one by one: what a decoded plan lives in.
+// Child-safe.
 
 #ifndef CLOISTER_PLAN_ARENA_H_
 #define CLOISTER_PLAN_ARENA_H_

@@ -39,7 +39,9 @@ bool IsInnerPath(const char* path) {
   return true;
 }
 
-bool IsAbsolute(const char* path) { return *path == '/'; }
+bool IsAbsolute(const char* path) {
+  return *path == '/';
+}
 
 class Decoder {
  public:
@@ -244,7 +246,8 @@ class Decoder {
     return {texts, count};
   }
 
-  // The child relies on these: the first operation makes the file system that everything else is put on, and a root exists at the end.
+  // The child relies on these: the first operation makes the file system that everything else is
+  // put on, and a root exists at the end.
   bool Consistent() const {
     if (plan_.mounts.size == 0 || plan_.mounts[0].kind != MountKind::kTmpfs ||
         std::strcmp(plan_.mounts[0].at.path, "/") != 0) {

@@ -1,5 +1,5 @@
-// The plan as the native side holds it: plain structures whose texts point into the bytes that were received.
-// Child-safe to read: nothing here allocates when it is only looked at.
+// The plan as the native side holds it: plain structures whose texts point into the bytes that were
+// received. Child-safe to read: nothing here allocates when it is only looked at.
 
 #ifndef CLOISTER_PLAN_PLAN_H_
 #define CLOISTER_PLAN_PLAN_H_

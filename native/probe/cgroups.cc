@@ -32,7 +32,8 @@ void Append(std::string* list, const std::string& word) {
   *list += word;
 }
 
-// The mount point of a hierarchy, from the lines of mountinfo: version 2, or version 1 with this controller. Empty when there is none.
+// The mount point of a hierarchy, from the lines of mountinfo: version 2, or version 1 with this
+// controller. Empty when there is none.
 std::string MountPoint(const std::string& mountinfo, const char* type, const char* controller) {
   for (const std::string& line : Split(mountinfo, '\n')) {
     const std::size_t separator = line.find(" - ");

@@ -13,8 +13,8 @@ struct Cgroups {
   std::string controllers;  // comma-separated: of memory, pids and cpu, those that are there
 };
 
-// Version 2 counts only where it holds one of these controllers: on hybrid systems they stay with version 1. Writable: a group could be made, and was
-// removed again.
+// Version 2 counts only where it holds one of these controllers: on hybrid systems they stay with
+// version 1. Writable: a group could be made, and was removed again.
 Cgroups FindCgroups();
 
 }  // namespace cloister::probe

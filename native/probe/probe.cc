@@ -57,7 +57,9 @@ void Add(std::string* out, const char* key, const std::string& value) {
   *out += '\n';
 }
 
-void AddFlag(std::string* out, const char* key, bool value) { Add(out, key, value ? "1" : "0"); }
+void AddFlag(std::string* out, const char* key, bool value) {
+  Add(out, key, value ? "1" : "0");
+}
 
 void AddError(std::string* out, const char* key, int error) {
   Add(out, key, error == 0 ? "ok" : ErrorName(error));
@@ -77,8 +79,7 @@ void AddNamespaces(std::string* out) {
                 {"timens", uapi::kCloneNewTime}};
   for (const auto& kind : kKinds) {
     const Outcome outcome = TryNamespaces(CLONE_NEWUSER | kind.flag);
-    Add(out, kind.key,
-        outcome.error == 0 ? "ok" : ErrorName(outcome.error) + ":" + outcome.stage);
+    Add(out, kind.key, outcome.error == 0 ? "ok" : ErrorName(outcome.error) + ":" + outcome.stage);
   }
   AddError(out, "tmpfsmount", TryTmpfs());
   AddError(out, "procmount", TryProc());

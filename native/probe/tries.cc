@@ -107,7 +107,9 @@ long NewMount(const char* type, const char* lower) {
   return created < 0 ? created : sys::Fsmount(fs_fd.Get(), uapi::kMountAttrNoSuid);
 }
 
-int ErrorOf(long result) { return result < 0 ? static_cast<int>(-result) : 0; }
+int ErrorOf(long result) {
+  return result < 0 ? static_cast<int>(-result) : 0;
+}
 
 // Two empty directories as layers, on a tmpfs that lies where a cell's pantry does.
 int MountOverlay() {
@@ -137,7 +139,9 @@ int MountOverlay() {
 
 }  // namespace
 
-Outcome TryNamespaces(std::uint64_t flags) { return Try(flags, nullptr); }
+Outcome TryNamespaces(std::uint64_t flags) {
+  return Try(flags, nullptr);
+}
 
 int TryTmpfs() {
   return Try(kMountKinds, [] { return ErrorOf(NewMount("tmpfs", nullptr)); }).error;
@@ -161,8 +165,7 @@ int TryIdMap() {
   if (!user_namespace.Ok()) {
     return user_namespace.Error().error;
   }
-  const long tree =
-      sys::OpenTree(AT_FDCWD, "/", uapi::kOpenTreeClone | uapi::kOpenTreeCloexec);
+  const long tree = sys::OpenTree(AT_FDCWD, "/", uapi::kOpenTreeClone | uapi::kOpenTreeCloexec);
   if (tree < 0) {
     return static_cast<int>(-tree);
   }
@@ -174,7 +177,8 @@ int TryIdMap() {
 }
 
 bool ProcessesCountPerNamespace() {
-  // This process, its parent and the try itself are three of the user's processes, and one of the namespace's.
+  // This process, its parent and the try itself are three of the user's processes, and one of the
+  // namespace's.
   const Body body = [] {
     const rlimit limit = {2, 2};
     if (setrlimit(RLIMIT_NPROC, &limit) != 0) {

@@ -13,7 +13,8 @@ struct Outcome {
   const char* stage;  // "clone" or "ids"
 };
 
-// New namespaces of these kinds (CLONE_NEW*), with the caller's ids mapped when there is a user namespace among them.
+// New namespaces of these kinds (CLONE_NEW*), with the caller's ids mapped when there is a user
+// namespace among them.
 Outcome TryNamespaces(std::uint64_t flags);
 
 // In new user, mount and pid namespaces, as a cell would do it.
@@ -24,7 +25,8 @@ int TryOverlay();
 // An id-mapped mount of the root directory, as for the cells of a real-root caller.
 int TryIdMap();
 
-// Whether RLIMIT_NPROC counts the processes of a user namespace apart from the user's others (5.14).
+// Whether RLIMIT_NPROC counts the processes of a user namespace apart from the user's others
+// (5.14).
 bool ProcessesCountPerNamespace();
 
 }  // namespace cloister::probe

@@ -1,7 +1,8 @@
-// What the launcher tells the first process of a cell over the cell's channel, a SOCK_SEQPACKET pair, in this order. Child-safe.
+// What the launcher tells the first process of a cell over the cell's channel, a SOCK_SEQPACKET
+// pair, in this order. Child-safe.
 //
-// A process can be made, and prepared, before there is a plan for it: that hides the time that new namespaces take. It has not seen anything of a
-// policy by then.
+// A process can be made, and prepared, before there is a plan for it: that hides the time that new
+// namespaces take. It has not seen anything of a policy by then.
 
 #ifndef CLOISTER_WIRE_CHILD_MESSAGES_H_
 #define CLOISTER_WIRE_CHILD_MESSAGES_H_
@@ -16,8 +17,9 @@ namespace cloister::wire {
 // sethostname(2) takes 64 bytes.
 inline constexpr std::size_t kHostNameSize = 65;
 
-// What of a plan is needed before the plan arrives: for stage ids and, ahead of time, stage network. Where the id maps are the launcher's part, it has
-// written them by the time it sends this.
+// What of a plan is needed before the plan arrives: for stage ids and, ahead of time, stage
+// network. Where the id maps are the launcher's part, it has written them by the time it sends
+// this.
 struct Preparation {
   std::uint64_t namespaces;
   std::uint32_t uid;
@@ -31,11 +33,13 @@ struct Preparation {
 
 struct PrepareMessage {
   Preparation preparation;
-  // There is time: what every cell needs is made now. Without it, the stages run in their usual order.
+  // There is time: what every cell needs is made now. Without it, the stages run in their usual
+  // order.
   std::uint32_t ahead;
 };
 
-// Followed by the plan unless `plan_in_memfd`. Descriptors: the memfd where there is one, then the command's.
+// Followed by the plan unless `plan_in_memfd`. Descriptors: the memfd where there is one, then the
+// command's.
 struct StartMessage {
   std::uint64_t plan_size;
   std::uint32_t plan_in_memfd;
@@ -53,7 +57,8 @@ struct TreesMessage {
   std::uint32_t operation[kTreesPerMessage];
 };
 
-// The launcher has seen the start of the command. Until then init leaves it unreaped, so that its number still means it.
+// The launcher has seen the start of the command. Until then init leaves it unreaped, so that its
+// number still means it.
 inline constexpr char kStartSeen = 's';
 
 }  // namespace cloister::wire

@@ -1,6 +1,7 @@
-// What the processes of a cell tell the launcher over the cell's channel, a SOCK_SEQPACKET pair. Child-safe.
-// The order is always: kFailed, or kStarted (with the descriptor of the command's process and, where asked for, of the terminal) and then kExited.
-// End of file means that the cell's init is gone.
+// What the processes of a cell tell the launcher over the cell's channel, a SOCK_SEQPACKET pair.
+// Child-safe. The order is always: kFailed, or kStarted (with the descriptor of the command's
+// process and, where asked for, of the terminal) and then kExited. End of file means that the
+// cell's init is gone.
 
 #ifndef CLOISTER_WIRE_CHILD_REPORT_H_
 #define CLOISTER_WIRE_CHILD_REPORT_H_
@@ -22,7 +23,8 @@ struct ChildReport {
   std::uint32_t signaled;
   std::int32_t value;
   std::uint32_t reserved;
-  // kStarted, kExited: CLOCK_MONOTONIC when the command was about to be executed, and when its end was seen.
+  // kStarted, kExited: CLOCK_MONOTONIC when the command was about to be executed, and when its end
+  // was seen.
   std::uint64_t time_ns;
   // kExited: what init itself used, to be taken off the cell's sum.
   std::uint64_t init_user_us;

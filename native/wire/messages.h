@@ -1,5 +1,6 @@
-// Messages between the addon and the launcher: one SOCK_SEQPACKET packet each, fixed layout, native byte order (both run on one machine), descriptors by
-// SCM_RIGHTS. Every message carries the version; either side ends the connection at another one.
+// Messages between the addon and the launcher: one SOCK_SEQPACKET packet each, fixed layout, native
+// byte order (both run on one machine), descriptors by SCM_RIGHTS. Every message carries the
+// version; either side ends the connection at another one.
 
 #ifndef CLOISTER_WIRE_MESSAGES_H_
 #define CLOISTER_WIRE_MESSAGES_H_
@@ -14,7 +15,8 @@ inline constexpr std::uint32_t kVersion = 1;
 // Descriptor of the connection in the launcher.
 inline constexpr int kLauncherSocket = 3;
 
-// A plan up to this size travels in the packet itself, a larger one in a sealed memfd, so that no socket buffer limits it.
+// A plan up to this size travels in the packet itself, a larger one in a sealed memfd, so that no
+// socket buffer limits it.
 inline constexpr std::size_t kInlinePlanLimit = 48 * 1024;
 inline constexpr std::size_t kPlanLimit = 256UL * 1024 * 1024;
 // SCM_MAX_FD is 253; one is for the memfd.
@@ -41,8 +43,9 @@ struct Header {
 // Entries of SpawnRequest::stdio that are no descriptor.
 inline constexpr std::int32_t kStdioTerminal = -1;
 
-// Followed by `plan_size` bytes of plan unless `plan_in_memfd`. Descriptors: the memfd where there is one, then one for each entry of the cell's
-// stdio that is not marked in `terminal_mask` (entries 0 to 2 only can be a terminal).
+// Followed by `plan_size` bytes of plan unless `plan_in_memfd`. Descriptors: the memfd where there
+// is one, then one for each entry of the cell's stdio that is not marked in `terminal_mask`
+// (entries 0 to 2 only can be a terminal).
 struct SpawnRequest {
   Header header;
   std::uint64_t plan_size;

@@ -1,0 +1,171 @@
+// The part of the launcher's loop that listens to the cells.
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "native/launcher/packet.h"
+#include "native/launcher/server.h"
+#include "native/linux/syscalls.h"
+
+namespace cloister::launcher {
+
+namespace {
+
+wire::Header MakeHeader(wire::Type type, std::uint64_t cell) {
+  return {wire::kVersion, type, cell};
+}
+
+std::uint64_t Microseconds(const timeval& time) {
+  return static_cast<std::uint64_t>(time.tv_sec) * 1000000U +
+         static_cast<std::uint64_t>(time.tv_usec);
+}
+
+// The number of a process in this process's pid namespace, as fdinfo tells it (pidfd_open(2)); -1
+// once it has been reaped.
+int PidOf(int pidfd) {
+  char path[64];
+  std::snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
+  const UniqueFd info(open(path, O_RDONLY | O_CLOEXEC));
+  char text[512] = {};
+  if (!info.Valid() || read(info.Get(), text, sizeof(text) - 1) < 0) {
+    return -1;
+  }
+  const char* pid = std::strstr(text, "\nPid:");
+  return pid == nullptr ? -1 : static_cast<int>(std::strtol(pid + 5, nullptr, 10));
+}
+
+std::uint64_t Difference(std::uint64_t whole, std::uint64_t part) {
+  return whole > part ? whole - part : 0;
+}
+
+}  // namespace
+
+void Server::HandleReports(Cell* cell) {
+  while (cell->channel.Valid()) {
+    wire::ChildReport report = {};
+    Packet packet;
+    const Received received = Receive(cell->channel.Get(), reinterpret_cast<std::uint8_t*>(&report),
+                                      sizeof(report), &packet);
+    if (received == Received::kNothing) {
+      return;
+    }
+    if (received != Received::kPacket || packet.size != sizeof(report)) {
+      cell->channel.Reset();
+      return;
+    }
+    HandleReport(cell, report, std::move(packet.fds));
+  }
+}
+
+void Server::HandleReport(Cell* cell, const wire::ChildReport& report, std::vector<UniqueFd> fds) {
+  switch (report.kind) {
+    case wire::ReportKind::kFailed: {
+      wire::FailedEvent event = {};
+      event.header = MakeHeader(wire::Type::kFailed, cell->id);
+      event.stage = report.stage;
+      event.error = report.error;
+      std::memcpy(event.syscall, report.syscall, sizeof(event.syscall) - 1);
+      std::memcpy(event.detail, report.detail, sizeof(event.detail) - 1);
+      // Sent when init is gone: then nothing is left over.
+      cell->failure = event;
+      break;
+    }
+    case wire::ReportKind::kStarted:
+      CommandStarted(cell, report, std::move(fds));
+      break;
+    case wire::ReportKind::kExited: {
+      if (!cell->started || cell->exited) {
+        break;
+      }
+      cell->exited = true;
+      cell->deadline_ns = 0;
+      cell->ended_ns = report.time_ns;
+      cell->init_user_us = report.init_user_us;
+      cell->init_system_us = report.init_system_us;
+      wire::ExitedEvent event = {};
+      event.header = MakeHeader(wire::Type::kExited, cell->id);
+      event.signaled = report.signaled;
+      event.value = report.value;
+      Send(event);
+      break;
+    }
+  }
+}
+
+void Server::CommandStarted(Cell* cell, const wire::ChildReport& report,
+                            std::vector<UniqueFd> fds) {
+  if (cell->started || fds.empty()) {
+    // No descriptor arrived: this process has too many open. The command cannot be signalled, so it
+    // does not go on.
+    cell->failure = MakeFailedEvent(cell->id, {Stage::k_init, EMFILE, "recvmsg", "launcher"});
+    cell->Kill(wire::EndCause::kNone);
+    return;
+  }
+  cell->started = true;
+  cell->command = std::move(fds[0]);
+  cell->started_ns = report.time_ns;
+  if (cell->wall_limit_ns != 0) {
+    cell->deadline_ns = report.time_ns + cell->wall_limit_ns;
+  }
+  wire::StartedEvent event = {};
+  event.header = MakeHeader(wire::Type::kStarted, cell->id);
+  event.pid = PidOf(cell->command.Get());
+  event.has_terminal = fds.size() > 1 ? 1 : 0;
+  event.confirmed = report.confirmed;
+  Send(event, fds.size() > 1 ? std::move(fds[1]) : UniqueFd());
+  // Init waits for this before it reaps anything. If it is gone, its end is reported as such.
+  send(cell->channel.Get(), &wire::kStartSeen, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (cell->pending_signal != 0) {
+    sys::PidfdSendSignal(cell->command.Get(), cell->pending_signal);
+  }
+}
+
+void Server::InitEnded(Cell* cell) {
+  // What was sent before the end is still in the channel.
+  HandleReports(cell);
+  siginfo_t info = {};
+  rusage usage = {};
+  const long result = sys::Call(SYS_waitid, 3 /* P_PIDFD */, cell->init.Get(), sys::Arg(&info),
+                                WEXITED | WNOHANG | __WALL, sys::Arg(&usage));
+  if (result < 0 || info.si_pid == 0) {
+    return;
+  }
+  if (!cell->started) {
+    Send(cell->failure.value_or(MakeFailedEvent(
+        cell->id, {Stage::k_init, 0, "waitid", "the cell was killed before its command started"})));
+  } else {
+    if (!cell->exited) {
+      // Init was killed, and the command with it.
+      wire::ExitedEvent event = {};
+      event.header = MakeHeader(wire::Type::kExited, cell->id);
+      event.signaled = 1;
+      event.value = SIGKILL;
+      Send(event);
+      cell->ended_ns = sys::MonotonicNow();
+    }
+    wire::EndedEvent event = {};
+    event.header = MakeHeader(wire::Type::kEnded, cell->id);
+    event.cause = cell->cause;
+    event.wall_time_ns = Difference(cell->ended_ns, cell->started_ns);
+    // The sum of everything init has waited for, which the kernel's own reaping at the end of a pid
+    // namespace is part of.
+    event.user_time_us = Difference(Microseconds(usage.ru_utime), cell->init_user_us);
+    event.system_time_us = Difference(Microseconds(usage.ru_stime), cell->init_system_us);
+    event.peak_memory = static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
+    Send(event);
+  }
+  if (cell->host_id != nullptr) {
+    ids_.GiveBack(std::move(cell->host_id));
+  }
+  cells_.erase(cell->id);
+}
+
+}  // namespace cloister::launcher
