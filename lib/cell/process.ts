@@ -15,7 +15,7 @@ import { type Advice, abortError, isNativeFailure, nativeStartError, startError 
 import { grace } from './grace.js';
 import { type EndRequests, outcomeReason } from './outcome.js';
 import { signalName, signalNumber } from './signals.js';
-import { type StdioStream, deadStreams, openStreams, stdioKinds } from './stdio.js';
+import { CellStdio, type StdioStream, stdioKinds } from './stdio.js';
 import { TerminalStream } from './terminal.js';
 
 /** A cell that is decided and not started. */
@@ -36,10 +36,6 @@ const MOST_COLUMNS = 65535;
 type Phase = 'starting' | 'running' | 'exited' | 'gone';
 
 export class CellProcess extends EventEmitter implements IsolatedProcess {
-  readonly stdin: Writable | null;
-  readonly stdout: Readable | null;
-  readonly stderr: Readable | null;
-  readonly stdio: readonly StdioStream[];
   readonly spawnfile: string;
   readonly spawnargs: readonly string[];
   pid: number | undefined = undefined;
@@ -52,6 +48,7 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
   readonly #start: CellStart;
   readonly #channel: CellChannel;
   readonly #terminal: TerminalStream | null;
+  readonly #stdio: CellStdio;
   #cell = 0;
   #phase: Phase = 'starting';
   #referenced = false;
@@ -91,12 +88,24 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
     if (this.#terminal !== null) {
       this.resize = this.#resize;
     }
-    this.stdio = this.#launch(stdioKinds(request.stdio, request.pty !== null));
-    const [stdin = null, stdout = null, stderr = null] = this.stdio;
-    this.stdin = stdin as Writable | null;
-    this.stdout = stdout as Readable | null;
-    this.stderr = stderr as Readable | null;
+    this.#stdio = this.#launch(stdioKinds(request.stdio, request.pty !== null));
     this.#countCloses();
+  }
+
+  get stdin(): Writable | null {
+    return this.#stdio.stream(0) as Writable | null;
+  }
+
+  get stdout(): Readable | null {
+    return this.#stdio.stream(1) as Readable | null;
+  }
+
+  get stderr(): Readable | null {
+    return this.#stdio.stream(2) as Readable | null;
+  }
+
+  get stdio(): readonly StdioStream[] {
+    return Array.from({ length: this.#stdio.length }, (_, position) => this.#stdio.stream(position));
   }
 
   get outcome(): Promise<Outcome> {
@@ -142,9 +151,16 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
     await this.#outcome.catch(() => undefined);
   }
 
+  /** Closes the command's standard input, if it is a pipe. */
+  endInput(): void {
+    if (!this.#stdio.closeUntouched(0)) {
+      (this.#stdio.opened(0) as Writable | null)?.end();
+    }
+  }
+
   // ---- start
 
-  #launch(kinds: readonly number[]): StdioStream[] {
+  #launch(kinds: readonly number[]): CellStdio {
     const { plan, filter, request } = this.#start;
     if (request.signal?.aborted === true) {
       return this.#neverStart(kinds, abortError(request.signal.reason));
@@ -164,18 +180,29 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
     }
     this.ref();
     this.#listen(request.signal);
-    const streams = openStreams(kinds, descriptors, this.#terminal);
-    // EPIPE of a command that turns out not to be there is told by the start's own error.
-    streams[0]?.on('error', ignore);
-    return streams;
+    return this.#makeStdio(kinds, descriptors);
   }
 
-  #neverStart(kinds: readonly number[], error: Error): StdioStream[] {
+  #neverStart(kinds: readonly number[], error: Error): CellStdio {
     this.#phase = 'exited';
     process.nextTick(() => {
       this.#fail(error);
     });
-    return deadStreams(kinds, this.#terminal);
+    return this.#makeStdio(kinds, null);
+  }
+
+  #makeStdio(kinds: readonly number[], descriptors: readonly number[] | null): CellStdio {
+    return new CellStdio(kinds, descriptors, this.#channel.addon, this.#terminal, (stream, position) => {
+      if (position > 0) {
+        stream.once('close', () => {
+          this.#maybeClose();
+        });
+      } else if (this.#phase === 'starting') {
+        // EPIPE of a command that turns out not to be there is told by the start's own error.
+        stream.on('error', ignore);
+        this.once('spawn', () => stream.off('error', ignore));
+      }
+    });
   }
 
   #listen(signal: AbortSignal | undefined): void {
@@ -230,8 +257,9 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
     this.#enforcement = confirmedEnforcement(expected, confirmed);
     this.#startedAt = performance.now();
     this.#deadline = plan.wallTime === null ? Number.POSITIVE_INFINITY : this.#startedAt + plan.wallTime;
-    this.stdio[0]?.off('error', ignore);
-    this.#terminal?.connect(terminal);
+    if (terminal >= 0) {
+      this.#stdio.connectTerminal(terminal);
+    }
     const held = this.#held;
     this.#held = [];
     for (const signal of held) {
@@ -305,9 +333,7 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
     this.#exitSignal = signal;
     this.signalCode = signal === null ? null : signalName(signal);
     this.#stopListening?.();
-    if (this.#terminal === null) {
-      this.stdin?.destroy();
-    }
+    this.#closeInput();
     this.#drainLater();
     try {
       this.emit('exit', this.exitCode, this.signalCode);
@@ -348,9 +374,7 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
     this.#release();
     this.#stopListening?.();
     this.#terminal?.abandon();
-    if (this.#terminal === null) {
-      this.stdin?.destroy();
-    }
+    this.#closeInput();
     this.#reject(error);
     this.#drainLater();
     try {
@@ -375,21 +399,29 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
   // ---- streams
 
   #countCloses(): void {
-    for (const stream of new Set(this.stdio.slice(1))) {
-      if (stream !== null) {
-        this.#closesMissing += 1;
-        stream.once('close', () => {
-          this.#maybeClose();
-        });
-      }
+    // Both directions of a terminal are one stream.
+    for (let position = 1; position < this.#stdio.length; position += 1) {
+      this.#closesMissing += this.#stdio.isOpen(position) ? 1 : 0;
+    }
+    this.#terminal?.once('close', () => {
+      this.#maybeClose();
+    });
+  }
+
+  #closeInput(): void {
+    if (this.#terminal === null && !this.#stdio.closeUntouched(0)) {
+      (this.#stdio.opened(0) as Writable | null)?.destroy();
     }
   }
 
   // Output that nobody reads would keep its stream from ending. On the next tick: a listener of 'exit' may still begin to read.
   #drainLater(): void {
     process.nextTick(() => {
-      for (const stream of this.stdio) {
-        if (stream !== null && 'resume' in stream && stream.readable) {
+      for (let position = 0; position < this.#stdio.length; position += 1) {
+        const stream = this.#stdio.opened(position);
+        if (this.#stdio.closeUntouched(position)) {
+          this.#maybeClose();
+        } else if (stream !== null && 'resume' in stream && stream.readable) {
           stream.resume();
         }
       }

@@ -4,9 +4,9 @@ import net from 'node:net';
 import { Duplex, Readable, type Stream, Writable } from 'node:stream';
 
 import { policyError } from '../errors.js';
-import { StdioKind } from '../native/functions.js';
+import { type CloisterAddon, StdioKind } from '../native/functions.js';
 import type { ValidStdio } from '../policy/valid.js';
-import { TerminalStream } from './terminal.js';
+import type { TerminalStream } from './terminal.js';
 
 export type StdioStream = Readable | Writable | null;
 
@@ -63,40 +63,95 @@ function stopReading(holder: Stream & DescriptorHolder): void {
   }
 }
 
-/** Streams over the descriptors that the addon returned. */
-export function openStreams(kinds: readonly number[], descriptors: readonly number[], terminal: TerminalStream | null): StdioStream[] {
-  return kinds.map((kind, position) => {
-    const fd = descriptors[position] ?? -1;
-    switch (kind) {
-      case StdioKind.pipeToCell:
-        return new net.Socket({ fd, readable: false, writable: true });
-      case StdioKind.pipeFromCell:
-        return new net.Socket({ fd, readable: true, writable: false });
-      case StdioKind.duplex:
-        return new net.Socket({ fd, readable: true, writable: true });
-      case StdioKind.terminal:
+/**
+ * This process's ends. A stream is made when somebody looks for it: each costs the event loop as much as a third of a spawn, and most commands have at least
+ * one that nobody looks at. Until then the addon holds the descriptor.
+ */
+export class CellStdio {
+  readonly length: number;
+  readonly #kinds: readonly number[];
+  readonly #addon: CloisterAddon;
+  readonly #terminal: TerminalStream | null;
+  readonly #onOpen: (stream: Readable | Writable, position: number) => void;
+  /** Descriptors without a stream; -1 where there is one, or nothing. */
+  readonly #untouched: number[];
+  readonly #streams: (StdioStream | undefined)[];
+
+  /** Without descriptors: of a command that is not there. Its streams are at their end, so that code written before the 'error' event does no harm. */
+  constructor(
+    kinds: readonly number[],
+    descriptors: readonly number[] | null,
+    addon: CloisterAddon,
+    terminal: TerminalStream | null,
+    onOpen: (stream: Readable | Writable, position: number) => void,
+  ) {
+    this.length = kinds.length;
+    this.#kinds = kinds;
+    this.#addon = addon;
+    this.#terminal = terminal;
+    this.#onOpen = onOpen;
+    this.#untouched = kinds.map((_, position) => descriptors?.[position] ?? -1);
+    this.#streams = kinds.map((kind, position) => {
+      if (kind === StdioKind.terminal) {
         return position < 2 ? terminal : null;
-      default:
-        return null;
+      }
+      return kind >= StdioKind.ignore ? null : undefined;
+    });
+  }
+
+  /** Whether there is a stream, or a descriptor for one. */
+  isOpen(position: number): boolean {
+    return (this.#untouched[position] ?? -1) >= 0 || this.opened(position) !== null;
+  }
+
+  /** The stream, if somebody has looked for it. */
+  opened(position: number): StdioStream {
+    return this.#streams[position] ?? null;
+  }
+
+  stream(position: number): StdioStream {
+    const known = this.#streams[position];
+    if (known !== undefined || position >= this.length) {
+      return known ?? null;
     }
-  });
+    const descriptor = this.#untouched[position] ?? -1;
+    this.#untouched[position] = -1;
+    const kind = this.#kinds[position] ?? StdioKind.ignore;
+    if (descriptor < 0) {
+      return (this.#streams[position] = endedStream(kind));
+    }
+    const stream = openStream(kind, descriptor);
+    // From here on the stream closes it.
+    this.#addon.takeDescriptor(descriptor);
+    this.#streams[position] = stream;
+    this.#onOpen(stream, position);
+    return stream;
+  }
+
+  /** Closes what nobody has looked for. True when there was something to close. */
+  closeUntouched(position: number): boolean {
+    const descriptor = this.#untouched[position] ?? -1;
+    this.#untouched[position] = -1;
+    return descriptor >= 0 && this.#addon.closeDescriptor(descriptor);
+  }
+
+  connectTerminal(descriptor: number): void {
+    this.#terminal?.connect(descriptor);
+    this.#addon.takeDescriptor(descriptor);
+  }
 }
 
-/** Streams for a command that is not there: nothing to read, nowhere to write, so that code written before the 'error' event does no harm. */
-export function deadStreams(kinds: readonly number[], terminal: TerminalStream | null): StdioStream[] {
-  terminal?.abandon();
-  return kinds.map((kind, position) => {
-    switch (kind) {
-      case StdioKind.pipeToCell:
-        return new Writable().destroy();
-      case StdioKind.pipeFromCell:
-        return Readable.from([]);
-      case StdioKind.duplex:
-        return new Duplex().destroy();
-      case StdioKind.terminal:
-        return position < 2 ? terminal : null;
-      default:
-        return null;
-    }
-  });
+function openStream(kind: number, fd: number): net.Socket {
+  return new net.Socket({ fd, readable: kind !== StdioKind.pipeToCell, writable: kind !== StdioKind.pipeFromCell });
+}
+
+function endedStream(kind: number): Readable | Writable {
+  switch (kind) {
+    case StdioKind.pipeToCell:
+      return new Writable().destroy();
+    case StdioKind.duplex:
+      return new Duplex().destroy();
+    default:
+      return Readable.from([]);
+  }
 }

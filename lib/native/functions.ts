@@ -23,7 +23,7 @@ export type CellEvent =
       cell: number;
       /** Of the command, in the caller's pid namespace. */
       pid: number;
-      /** Master side of the pseudo-terminal, or -1. Owned by the receiver. */
+      /** Master side of the pseudo-terminal, or -1. To be taken or closed. */
       terminal: number;
       confirmed: ConfirmedState;
     }
@@ -70,7 +70,7 @@ export interface ConfirmedState {
 
 export interface SpawnedCell {
   cell: number;
-  /** For each stdio entry: this process's end, close-on-exec and owned by the receiver, or -1. */
+  /** For each stdio entry: this process's end, close-on-exec, to be taken or closed; or -1. */
   descriptors: number[];
 }
 
@@ -103,7 +103,13 @@ export interface CloisterAddon {
   kill(cell: number): boolean;
   /** TIOCSWINSZ on the master side. */
   resizeTerminal(descriptor: number, columns: number, rows: number): void;
-  closeDescriptor(descriptor: number): void;
+  /**
+   * Descriptors that the addon made belong to it until they are taken; what is not taken is closed at the end of this environment. The taker closes.
+   * False when it is not the addon's.
+   */
+  takeDescriptor(descriptor: number): boolean;
+  /** Closes a descriptor that was not taken. False when it is not the addon's. */
+  closeDescriptor(descriptor: number): boolean;
   /** Whether pending events keep this environment's event loop alive. */
   ref(): void;
   unref(): void;

@@ -55,17 +55,17 @@ Napi::Value FromConfirmed(Napi::Env env, const wire::Confirmed& confirmed) {
       .Finish();
 }
 
-Napi::Value Convert(Napi::Env env, const wire::StartedEvent& event, UniqueFd* terminal) {
+Napi::Value Convert(Napi::Env env, const wire::StartedEvent& event, int terminal) {
   return Builder(env)
       .Add("type", "started")
       .AddNumber("cell", event.header.cell)
       .AddNumber("pid", event.pid)
-      .AddNumber("terminal", terminal->Release())
+      .AddNumber("terminal", terminal)
       .Add("confirmed", FromConfirmed(env, event.confirmed))
       .Finish();
 }
 
-Napi::Value Convert(Napi::Env env, const wire::FailedEvent& event, UniqueFd* /*terminal*/) {
+Napi::Value Convert(Napi::Env env, const wire::FailedEvent& event, int /*terminal*/) {
   return Builder(env)
       .Add("type", "failed")
       .AddNumber("cell", event.header.cell)
@@ -76,7 +76,7 @@ Napi::Value Convert(Napi::Env env, const wire::FailedEvent& event, UniqueFd* /*t
       .Finish();
 }
 
-Napi::Value Convert(Napi::Env env, const wire::ExitedEvent& event, UniqueFd* /*terminal*/) {
+Napi::Value Convert(Napi::Env env, const wire::ExitedEvent& event, int /*terminal*/) {
   const Napi::Value value = Number(env, event.value);
   const bool signaled = event.signaled != 0;
   return Builder(env)
@@ -87,7 +87,7 @@ Napi::Value Convert(Napi::Env env, const wire::ExitedEvent& event, UniqueFd* /*t
       .Finish();
 }
 
-Napi::Value Convert(Napi::Env env, const wire::EndedEvent& event, UniqueFd* /*terminal*/) {
+Napi::Value Convert(Napi::Env env, const wire::EndedEvent& event, int /*terminal*/) {
   return Builder(env)
       .Add("type", "ended")
       .AddNumber("cell", event.header.cell)
@@ -182,28 +182,19 @@ std::optional<std::vector<int>> ToInts(const Napi::Value& value) {
   return numbers;
 }
 
-Napi::Value FromEvent(Napi::Env env, CellEvent* event) {
-  return std::visit(
-      [env, event](const auto& message) { return Convert(env, message, &event->terminal); },
-      event->message);
+Napi::Value FromEvent(Napi::Env env, const CellEvent& event, int terminal) {
+  return std::visit([env, terminal](const auto& message) { return Convert(env, message, terminal); },
+                    event.message);
 }
 
-Napi::Value FromSpawned(Napi::Env env, Spawned* spawned) {
-  Napi::Array descriptors = Napi::Array::New(env, spawned->ours.size());
-  bool ok = true;
-  for (std::uint32_t i = 0; i < spawned->ours.size(); ++i) {
-    ok = ok && descriptors.Set(i, Number(env, spawned->ours[i].Get())).IsJust();
+Napi::Value FromSpawned(Napi::Env env, std::uint64_t cell, const std::vector<int>& descriptors) {
+  Napi::Array numbers = Napi::Array::New(env, descriptors.size());
+  for (std::uint32_t i = 0; i < descriptors.size(); ++i) {
+    if (numbers.Set(i, Number(env, descriptors[i])).IsNothing()) {
+      return {};
+    }
   }
-  const Napi::Value result =
-      Builder(env).AddNumber("cell", spawned->cell).Add("descriptors", descriptors).Finish();
-  if (!ok || result.IsEmpty()) {
-    return {};
-  }
-  // From here on JavaScript owns them.
-  for (UniqueFd& fd : spawned->ours) {
-    static_cast<void>(fd.Release());
-  }
-  return result;
+  return Builder(env).AddNumber("cell", cell).Add("descriptors", numbers).Finish();
 }
 
 }  // namespace cloister::binding

@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "native/binding/cell_event.h"
-#include "native/binding/launcher_client.h"
 #include "native/binding/napi.h"
 #include "native/plan/result.h"
 
@@ -29,10 +28,10 @@ std::optional<std::string> ToText(const Napi::Value& value);
 std::optional<std::span<const std::uint8_t>> ToBytes(const Napi::Value& value);
 std::optional<std::vector<int>> ToInts(const Napi::Value& value);
 
-// CellEvent in lib/native/functions.ts. The terminal's descriptor is the receiver's from then on. Empty where an exception is pending.
-Napi::Value FromEvent(Napi::Env env, CellEvent* event);
-// SpawnedCell in lib/native/functions.ts; its descriptors are the receiver's.
-Napi::Value FromSpawned(Napi::Env env, Spawned* spawned);
+// CellEvent in lib/native/functions.ts. Empty where an exception is pending.
+Napi::Value FromEvent(Napi::Env env, const CellEvent& event, int terminal);
+// SpawnedCell in lib/native/functions.ts.
+Napi::Value FromSpawned(Napi::Env env, std::uint64_t cell, const std::vector<int>& descriptors);
 
 }  // namespace cloister::binding
 

@@ -42,16 +42,6 @@ Napi::Value ResizeTerminal(const Napi::CallbackInfo& info) {
   return {};
 }
 
-Napi::Value CloseDescriptor(const Napi::CallbackInfo& info) {
-  const std::optional<int> fd = ToInt(info[0]);
-  if (!fd || *fd < 0) {
-    ThrowArgument(info.Env(), "closeDescriptor(descriptor)");
-    return {};
-  }
-  const UniqueFd owned(*fd);
-  return {};
-}
-
 Napi::Value Probe(const Napi::CallbackInfo& info) {
   const std::optional<std::string> path = ToText(info[0]);
   if (!path) {
@@ -95,8 +85,9 @@ void Environment::Register(Napi::Env env, Napi::Object exports) {
   add("kill", Kill);
   add("ref", Ref);
   add("unref", Unref);
-  add("resizeTerminal", ResizeTerminal);
+  add("takeDescriptor", TakeDescriptor);
   add("closeDescriptor", CloseDescriptor);
+  add("resizeTerminal", ResizeTerminal);
   add("probe", Probe);
   // Freed last: hooks run in reverse order, and Connect adds the one that ends the deliveries later.
   napi_add_env_cleanup_hook(
@@ -143,7 +134,38 @@ Napi::Value Environment::Spawn(const Napi::CallbackInfo& info) {
     ThrowFailure(info.Env(), spawned.Error());
     return {};
   }
-  return FromSpawned(info.Env(), &spawned.Value());
+  std::vector<int> descriptors;
+  descriptors.reserve(spawned.Value().ours.size());
+  for (UniqueFd& fd : spawned.Value().ours) {
+    descriptors.push_back(self->Hold(std::move(fd)));
+  }
+  return FromSpawned(info.Env(), spawned.Value().cell, descriptors);
+}
+
+int Environment::Hold(UniqueFd fd) {
+  const int number = fd.Get();
+  if (fd.Valid()) {
+    UniqueFd& place = held_[number];
+    // The number was held already: somebody else closed it, and the kernel gave it out again.
+    static_cast<void>(place.Release());
+    place = std::move(fd);
+  }
+  return number;
+}
+
+Napi::Value Environment::TakeDescriptor(const Napi::CallbackInfo& info) {
+  const auto found = Self(info)->held_.find(ToInt(info[0]).value_or(-1));
+  const bool known = found != Self(info)->held_.end();
+  if (known) {
+    static_cast<void>(found->second.Release());
+    Self(info)->held_.erase(found);
+  }
+  return Napi::Boolean::New(info.Env(), known);
+}
+
+Napi::Value Environment::CloseDescriptor(const Napi::CallbackInfo& info) {
+  const bool known = Self(info)->held_.erase(ToInt(info[0]).value_or(-1)) != 0;
+  return Napi::Boolean::New(info.Env(), known);
 }
 
 Napi::Value Environment::Signal(const Napi::CallbackInfo& info) {
@@ -186,14 +208,15 @@ void Environment::Deliver(std::unique_ptr<CellEvent> event) {
   }
 }
 
-void Environment::CallJs(Napi::Env env, Napi::Function callback, Environment* /*self*/,
+void Environment::CallJs(Napi::Env env, Napi::Function callback, Environment* self,
                          CellEvent* event) {
   const std::unique_ptr<CellEvent> owned(event);
   // Without an environment this is the emptying of the queue at its end.
   if (static_cast<napi_env>(env) == nullptr || callback.IsEmpty()) {
     return;
   }
-  const Napi::Value value = FromEvent(env, owned.get());
+  const int terminal = self->Hold(std::move(owned->terminal));
+  const Napi::Value value = FromEvent(env, *owned, terminal);
   if (!value.IsEmpty()) {
     // What a listener throws becomes an uncaught exception, as from any other event.
     static_cast<void>(callback.Call({value}));

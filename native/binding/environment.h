@@ -5,10 +5,11 @@
 
 #include <memory>
 #include <string>
+#include <unordered_map>
 
+#include "native/base/unique_fd.h"
 #include "native/binding/cell_event.h"
 #include "native/binding/napi.h"
-#include "native/plan/result.h"
 
 namespace cloister::binding {
 
@@ -31,11 +32,17 @@ class Environment final : public EventSink {
   static Napi::Value Kill(const Napi::CallbackInfo& info);
   static Napi::Value Ref(const Napi::CallbackInfo& info);
   static Napi::Value Unref(const Napi::CallbackInfo& info);
+  static Napi::Value TakeDescriptor(const Napi::CallbackInfo& info);
+  static Napi::Value CloseDescriptor(const Napi::CallbackInfo& info);
   static void TearDown(void* argument);
+
+  // Until JavaScript takes it: a Worker that is terminated leaves no descriptor behind.
+  int Hold(UniqueFd fd);
 
   std::string launcher_path_;
   bool connected_ = false;
   Channel channel_;
+  std::unordered_map<int, UniqueFd> held_;
 };
 
 }  // namespace cloister::binding
