@@ -105,27 +105,13 @@ void ReadMountInfo(const MountState& state, char* buffer, std::size_t size) noex
   sys::Close(fd);
 }
 
-// The mount id of a descriptor, from its fdinfo.
 std::uint64_t MountId(const MountState& state, int fd) noexcept {
-  TextBuffer<64> path;
-  path.Add("/proc/self/fdinfo/").Add(static_cast<std::uint64_t>(fd));
-  const int info = static_cast<int>(MountCheck(
-      state, sys::Openat(AT_FDCWD, path.Text(), O_RDONLY | O_CLOEXEC), "open", "fdinfo"));
-  char text[512] = {};
-  MountCheck(state, sys::Read(info, text, sizeof(text) - 1), "read", "fdinfo");
-  sys::Close(info);
-  constexpr const char kKey[] = "mnt_id:\t";
-  for (char* at = text; *at != '\0'; ++at) {
-    std::size_t i = 0;
-    while (kKey[i] != '\0' && at[i] == kKey[i]) {
-      ++i;
-    }
-    if (kKey[i] == '\0') {
-      at += i;
-      return Number(&at);
-    }
-  }
-  MountFail(state, EPROTO, "read", "fdinfo");
+  uapi::Statx info = {};
+  MountCheck(
+      state,
+      sys::Call(SYS_statx, fd, sys::Arg(""), AT_EMPTY_PATH, uapi::kStatxMountId, sys::Arg(&info)),
+      "statx", "mount id");
+  return info.mount_id;
 }
 
 void Remount(const MountState& state, int fd, std::uint64_t attributes,

@@ -7,9 +7,9 @@
 #include <sys/wait.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <string>
 
 #include "native/launcher/packet.h"
 #include "native/launcher/server.h"
@@ -28,18 +28,28 @@ std::uint64_t Microseconds(const timeval& time) {
          static_cast<std::uint64_t>(time.tv_usec);
 }
 
-// The number of a process in this process's pid namespace, as fdinfo tells it (pidfd_open(2)); -1
-// once it has been reaped.
-int PidOf(int pidfd) {
-  char path[64];
-  std::snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
-  const UniqueFd info(open(path, O_RDONLY | O_CLOEXEC));
+// A small file of /proc; empty when it cannot be read.
+std::string ReadProc(const std::string& path) {
+  const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   char text[512] = {};
-  if (!info.Valid() || read(info.Get(), text, sizeof(text) - 1) < 0) {
-    return -1;
+  if (!fd.Valid() || read(fd.Get(), text, sizeof(text) - 1) < 0) {
+    return "";
   }
-  const char* pid = std::strstr(text, "\nPid:");
-  return pid == nullptr ? -1 : static_cast<int>(std::strtol(pid + 5, nullptr, 10));
+  return text;
+}
+
+// The number of the command's process in the launcher's pid namespace. fdinfo tells it
+// (pidfd_open(2)), but not to a process that is not dumpable on older kernels. There, init's list
+// of children does: the command is its only one, since init has not been told to go on yet.
+int PidOf(const Cell& cell) {
+  const std::string info = ReadProc("/proc/self/fdinfo/" + std::to_string(cell.command.Get()));
+  const std::size_t pid = info.find("\nPid:");
+  if (pid != std::string::npos) {
+    return static_cast<int>(std::strtol(info.c_str() + pid + 5, nullptr, 10));
+  }
+  const std::string init = std::to_string(cell.init_pid);
+  const std::string children = ReadProc("/proc/" + init + "/task/" + init + "/children");
+  return children.empty() ? -1 : static_cast<int>(std::strtol(children.c_str(), nullptr, 10));
 }
 
 std::uint64_t Difference(std::uint64_t whole, std::uint64_t part) {
@@ -117,7 +127,7 @@ void Server::CommandStarted(Cell* cell, const wire::ChildReport& report,
   }
   wire::StartedEvent event = {};
   event.header = MakeHeader(wire::Type::kStarted, cell->id);
-  event.pid = PidOf(cell->command.Get());
+  event.pid = PidOf(*cell);
   event.has_terminal = fds.size() > 1 ? 1 : 0;
   event.confirmed = report.confirmed;
   Send(event, fds.size() > 1 ? std::move(fds[1]) : UniqueFd());

@@ -81,6 +81,15 @@ struct MountAttr {
   std::uint64_t userns_fd;
 };
 
+// struct statx, linux/stat.h, as far as it is needed; stx_mnt_id 5.8.
+struct Statx {
+  std::uint8_t before[144];
+  std::uint64_t mount_id;
+  std::uint8_t after[104];
+};
+static_assert(sizeof(Statx) == 256);
+inline constexpr unsigned kStatxMountId = 0x1000;
+
 // linux/landlock.h: handled_access_net 6.7 (ABI 4), scoped 6.12 (ABI 6).
 struct LandlockRulesetAttr {
   std::uint64_t handled_access_fs;
