@@ -1,3 +1,5 @@
+/** What is known about this machine. */
+
 /** What this machine can enforce, found by trying. */
 export interface Support {
   /** As process.platform. */
@@ -22,4 +24,49 @@ export interface Support {
   namespacesBlockedBy?: string;
   cgroup: { version: 'v2' | 'v1'; writable: boolean; controllers: string[] } | null;
   backends: ('namespaces' | 'landlock' | 'chroot')[];
+}
+
+/** What else decides how a cell is built, and explains why it could not be. */
+export interface HostFeatures {
+  /** The caller is root of the initial user namespace. */
+  readonly realRoot: boolean;
+  /** overlayfs may be mounted in a user namespace (Linux 5.11). */
+  readonly overlay: boolean;
+  /** Binds can be id-mapped (Linux 5.12). */
+  readonly idMappedBinds: boolean;
+  /** A fresh proc may be mounted: nothing covers parts of the /proc that is in sight. */
+  readonly freshProc: boolean;
+  /** RLIMIT_NPROC counts within a user namespace (Linux 5.14), not all processes of the host's uid. */
+  readonly processesPerNamespace: boolean;
+  /** Kernel settings that keep user namespaces from working; null where the kernel has no such setting. */
+  readonly settings: {
+    readonly maxUserNamespaces: number | null;
+    readonly unprivilegedUserNamespaces: boolean | null;
+    readonly appArmorRestrictsUserNamespaces: boolean | null;
+  };
+  /** Where trying namespaces failed, e.g. `{errno: 'EPERM', stage: 'ids'}`. */
+  readonly userNamespaceFailure: { readonly errno: string; readonly stage: string } | null;
+}
+
+export interface HostFile {
+  readonly kind: 'file' | 'directory' | 'symlink' | 'socket' | 'device' | 'fifo';
+  /** Permission bits. */
+  readonly mode: number;
+  readonly uid: number;
+  /** st_dev: tells file systems apart. */
+  readonly device: number;
+}
+
+/** The host's file tree as far as plans look at it. Paths are absolute. Nothing here writes. */
+export interface HostFiles {
+  /** Like lstat(2); null when nothing is there. */
+  inspect(path: string): HostFile | null;
+  readLink(path: string): string;
+  list(path: string): readonly string[];
+  /** Null when it leads nowhere. */
+  realPath(path: string): string | null;
+  /** Mounts in sight, in the order of mountinfo (proc_pid_mountinfo(5)): the later covers the earlier. */
+  mounts(): readonly { readonly path: string; readonly type: string }[];
+  /** Paths of the Unix sockets that somebody has bound, in this network namespace (proc_net_unix(5)). */
+  sockets(): readonly string[];
 }

@@ -1,0 +1,155 @@
+/** From a valid request to the plan of its cell. Looks at the host's files, changes nothing. */
+
+import { notFound, type PolicyIssue, policyError, unsupported } from '../errors.js';
+import type { HostFiles } from '../host/types.js';
+import type { Enforcement } from '../policy/types.js';
+import type { CellPolicy, SpawnRequest } from '../policy/valid.js';
+import { candidates } from './command.js';
+import { type PlanContext, type PlanHost, planContext } from './context.js';
+import { emit } from './emit.js';
+import { applyGrants } from './grants.js';
+import { planNamespaces, planScopes } from './isolation.js';
+import { planLimits } from './limits.js';
+import { Refusal } from './refusal.js';
+import { plantRoot } from './roots.js';
+import { Tree } from './tree.js';
+import type { MountOperation, Plan } from './types.js';
+
+export interface Compiled {
+  readonly plan: Plan;
+  /** What will be in force if the launcher succeeds; it confirms what it can from the kernel. */
+  readonly enforcement: Enforcement;
+  /** Directories of the host to create first (mode 0700, existing ones are fine): overlays that keep what is written need them. */
+  readonly workDirectories: readonly string[];
+}
+
+/** Makes plans for one process. Keeps what is the same for every one of them: the host's mounts and the layout of its root. */
+export class Planner {
+  readonly #host: PlanHost;
+  #mounts: ReturnType<HostFiles['mounts']> | null = null;
+  readonly #roots = new Map<string, Tree>();
+
+  constructor(host: PlanHost) {
+    this.#host = host;
+  }
+
+  /**
+   * @throws ERR_CLOISTER_POLICY where the policy does not fit the host's files; ERR_CLOISTER_NOT_FOUND for a path that is not there;
+   * ERR_CLOISTER_UNSUPPORTED for what this machine cannot enforce.
+   */
+  compile(request: SpawnRequest): Compiled {
+    const { policy } = request;
+    this.#mounts ??= this.#host.files.mounts();
+    const context = planContext(this.#host, this.#mounts, policy);
+    const namespaces = planNamespaces(context, policy);
+    requireProc(context);
+    const landlock = planScopes(context, policy, namespaces);
+    const limits = planLimits(context, policy);
+    const { mounts, workDirectories } = this.#planMounts(context, policy);
+    const plan: Plan = {
+      version: 1,
+      backend: 'namespaces',
+      namespaces,
+      identity: { uid: policy.user.uid, gid: policy.user.gid, host: context.idMapped ? 'unprivileged' : 'caller' },
+      hostname: namespaces.includes('uts') ? policy.hostname : '',
+      loopback: namespaces.includes('net'),
+      mounts,
+      capabilities: policy.capabilities,
+      landlock,
+      limits: limits.resources,
+      wallTime: limits.wallTime,
+      terminal: request.pty,
+      filter: null,
+      command: {
+        name: request.command,
+        candidates: candidates(request.command, policy),
+        argv: [request.argv0, ...request.args],
+        environment: policy.environment,
+        cwd: policy.cwd,
+      },
+    };
+    return { plan, enforcement: expected(context, plan, limits.mechanisms), workDirectories };
+  }
+
+  #planMounts(context: PlanContext, policy: CellPolicy): { mounts: readonly MountOperation[]; workDirectories: readonly string[] } {
+    const issues: PolicyIssue[] = [];
+    const base = reported('root', () => this.#root(context, policy));
+    const tree = new Tree(context.files, base);
+    const { workDirectories } = applyGrants(context, tree, policy, issues);
+    if (issues.length > 0) {
+      throw policyError(issues);
+    }
+    checkWorkingDirectory(tree, policy.cwd);
+    const mounts = reported('mounts', () => emit(tree, { inspect: context.files.inspect, uid: context.uid }));
+    return { mounts, workDirectories };
+  }
+
+  /** The tree before the policy's own grants. A directory that somebody keeps changing is looked at anew each time. */
+  #root(context: PlanContext, policy: CellPolicy): Tree {
+    const { root, net, limits, user } = policy;
+    if (root.kind !== 'system' && root.kind !== 'empty') {
+      return plantRoot(context, policy);
+    }
+    const key = [root.kind, net, limits.scratch, user.uid, user.gid, context.degrade].join(' ');
+    const known = this.#roots.get(key);
+    if (known !== undefined) {
+      return known;
+    }
+    const tree = plantRoot(context, policy);
+    if (this.#roots.size >= MOST_ROOTS) {
+      this.#roots.clear();
+    }
+    this.#roots.set(key, tree);
+    return tree;
+  }
+}
+
+// Policies of one program differ little; a caller that makes up a new uid for every cell must not fill the memory.
+const MOST_ROOTS = 64;
+
+function reported<T>(part: string, act: () => T): T {
+  try {
+    return act();
+  } catch (error) {
+    if (error instanceof Refusal) {
+      throw policyError([{ code: error.code, path: part, message: error.message }]);
+    }
+    throw error;
+  }
+}
+
+function requireProc({ features, degrade, missing }: PlanContext): void {
+  if (features.freshProc) {
+    return;
+  }
+  const reason = 'parts of the /proc in sight are covered, as container engines do, and the kernel then allows no new one in a user namespace';
+  if (!degrade) {
+    throw unsupported("the cell's own /proc", reason, "let the container see all of /proc (docker run --security-opt systempaths=unconfined), or set onUnsupported: 'degrade'");
+  }
+  missing.push({ feature: "the cell's own /proc", reason });
+}
+
+function checkWorkingDirectory(tree: Tree, cwd: string): void {
+  if (cwd === '/') {
+    return;
+  }
+  const found = reported('cwd', () => tree.locate(cwd));
+  if (found.missing.length > 0) {
+    throw notFound('cannot use as working directory inside', cwd, { hint: 'put it there with unveil or mounts' });
+  }
+}
+
+function expected(context: PlanContext, plan: Plan, limits: NonNullable<Enforcement['limits']>): Enforcement {
+  const abi = context.support.landlock?.abi ?? 0;
+  return {
+    noNewPrivileges: true,
+    landlock: plan.landlock === null ? null : { abi, handledFs: [], handledNet: [], scoped: [...plan.landlock.scoped] },
+    seccomp: plan.filter === null ? null : { filters: 1, instructions: 0 },
+    namespaces: [...plan.namespaces],
+    rootFileSystem: 'pivot_root',
+    cgroup: null,
+    capabilities: [...plan.capabilities],
+    limits,
+    missing: context.missing,
+  };
+}

@@ -1,0 +1,50 @@
+/** What planning knows besides the policy. */
+
+import { unsupported } from '../errors.js';
+import type { HostFeatures, HostFiles, Support } from '../host/types.js';
+import type { CellPolicy } from '../policy/valid.js';
+import { POWERFUL_FILE_SYSTEMS } from '../policy/powerful-paths.js';
+import type { Enforcement } from '../policy/types.js';
+import { isWithin } from '../util/paths.js';
+
+/** The machine: the same for every plan of a process. */
+export interface PlanHost {
+  readonly support: Support;
+  readonly features: HostFeatures;
+  readonly files: HostFiles;
+  /** The caller's uid. */
+  readonly uid: number;
+}
+
+export interface PlanContext extends PlanHost {
+  /** Whether files that the policy names are shown as the caller's, although the cell runs on a host uid of its own. */
+  readonly idMapped: boolean;
+  readonly degrade: boolean;
+  /** Mount points of file systems that hand out power. */
+  readonly powerfulMounts: readonly string[];
+  /** Type of the file system that a path of the host lies on. */
+  readonly fileSystemOf: (path: string) => string;
+  /** Grows while the plan is made. */
+  readonly missing: Enforcement['missing'];
+}
+
+export function planContext(host: PlanHost, mounts: ReturnType<HostFiles['mounts']>, { user, onUnsupported }: CellPolicy): PlanContext {
+  return {
+    ...host,
+    idMapped: host.features.realRoot && !user.hostRoot,
+    degrade: onUnsupported === 'degrade',
+    powerfulMounts: mounts.filter(({ type }) => POWERFUL_FILE_SYSTEMS.has(type)).map(({ path }) => path),
+    // The last one that contains the path: a later mount covers an earlier one.
+    fileSystemOf: (path) => mounts.filter((mount) => isWithin(path, mount.path)).at(-1)?.type ?? '',
+    missing: [],
+  };
+}
+
+/** Without id maps a root caller's cell would see the caller's files as somebody else's. */
+export function requireIdMaps({ idMapped, features }: PlanContext): void {
+  if (idMapped && !features.idMappedBinds) {
+    throw unsupported('files of a root caller', 'this kernel has no id-mapped mounts, so the cell would see them as somebody else\'s', NO_ID_MAPS);
+  }
+}
+
+const NO_ID_MAPS = 'Linux 5.12 has them; else run as another user, or give the host uid up with user: {hostRoot: true}';
