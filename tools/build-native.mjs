@@ -68,10 +68,28 @@ function fail(message) {
   process.exit(1);
 }
 
+/** Two builds at once would write the same objects: the second one waits for the first, where flock(1) is there. */
+function underLock() {
+  if (process.env.CLOISTER_BUILD_LOCKED === '1') {
+    return;
+  }
+  const lock = path.join(root, '.cache', 'build-native.lock');
+  mkdirSync(path.dirname(lock), { recursive: true });
+  const env = { ...process.env, CLOISTER_BUILD_LOCKED: '1' };
+  const { error, status } = spawnSync('flock', [lock, process.execPath, ...process.argv.slice(1)], {
+    stdio: 'inherit',
+    env,
+  });
+  if (error === undefined) {
+    process.exit(status ?? 1);
+  }
+}
+
 if (process.platform !== 'linux') {
   console.log('cloister: the native parts exist on Linux only; nothing to build here');
   process.exit(0);
 }
+underLock();
 
 const missing = missingTools();
 if (missing.length > 0) {
