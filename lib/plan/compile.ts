@@ -1,11 +1,10 @@
 /** From a valid request to the plan of its cell. Looks at the host's files, changes nothing. */
 
 import { notFound, type PolicyIssue, policyError, unsupported } from '../errors.js';
-import type { HostFiles } from '../host/types.js';
 import type { Enforcement } from '../policy/types.js';
 import type { CellPolicy, SpawnRequest } from '../policy/valid.js';
 import { candidates } from './command.js';
-import { type PlanContext, type PlanHost, planContext } from './context.js';
+import { type MountTable, mountTable, type PlanContext, type PlanHost, planContext } from './context.js';
 import { emit } from './emit.js';
 import { applyGrants } from './grants.js';
 import { planNamespaces, planScopes } from './isolation.js';
@@ -26,8 +25,8 @@ export interface Compiled {
 /** Makes plans for one process. Keeps what is the same for every one of them: the host's mounts and the layout of its root. */
 export class Planner {
   readonly #host: PlanHost;
-  #mounts: ReturnType<HostFiles['mounts']> | null = null;
-  readonly #roots = new Map<string, Tree>();
+  #mounts: MountTable | null = null;
+  readonly #roots = new Map<string, PlantedRoot>();
 
   constructor(host: PlanHost) {
     this.#host = host;
@@ -39,7 +38,7 @@ export class Planner {
    */
   compile(request: SpawnRequest): Compiled {
     const { policy } = request;
-    this.#mounts ??= this.#host.files.mounts();
+    this.#mounts ??= mountTable(this.#host.files.mounts());
     const context = planContext(this.#host, this.#mounts, policy);
     const namespaces = planNamespaces(context, policy);
     requireProc(context);
@@ -73,35 +72,48 @@ export class Planner {
 
   #planMounts(context: PlanContext, policy: CellPolicy): { mounts: readonly MountOperation[]; workDirectories: readonly string[] } {
     const issues: PolicyIssue[] = [];
-    const base = reported('root', () => this.#root(context, policy));
-    const tree = new Tree(context.files, base);
+    const planted = reported('root', () => this.#root(context, policy));
+    const tree = new Tree(context.files, planted.tree);
     const { workDirectories } = applyGrants(context, tree, policy, issues);
     if (issues.length > 0) {
       throw policyError(issues);
     }
     checkWorkingDirectory(tree, policy.cwd);
-    const mounts = reported('mounts', () => emit(tree, { inspect: context.files.inspect, uid: context.uid }));
-    return { mounts, workDirectories };
+    if (tree.root === planted.tree.root) {
+      planted.mounts ??= emitTree(context, tree);
+      return { mounts: planted.mounts, workDirectories };
+    }
+    return { mounts: emitTree(context, tree), workDirectories };
   }
 
   /** The tree before the policy's own grants. A directory that somebody keeps changing is looked at anew each time. */
-  #root(context: PlanContext, policy: CellPolicy): Tree {
+  #root(context: PlanContext, policy: CellPolicy): PlantedRoot {
     const { root, net, limits, user } = policy;
     if (root.kind !== 'system' && root.kind !== 'empty') {
-      return plantRoot(context, policy);
+      return { tree: plantRoot(context, policy), mounts: null };
     }
     const key = [root.kind, net, limits.scratch, user.uid, user.gid, context.degrade].join(' ');
     const known = this.#roots.get(key);
     if (known !== undefined) {
       return known;
     }
-    const tree = plantRoot(context, policy);
+    const planted: PlantedRoot = { tree: plantRoot(context, policy), mounts: null };
     if (this.#roots.size >= MOST_ROOTS) {
       this.#roots.clear();
     }
-    this.#roots.set(key, tree);
-    return tree;
+    this.#roots.set(key, planted);
+    return planted;
   }
+}
+
+interface PlantedRoot {
+  readonly tree: Tree;
+  /** Of a policy that adds nothing; once it has been asked for. */
+  mounts: readonly MountOperation[] | null;
+}
+
+function emitTree({ files, uid }: PlanContext, tree: Tree): MountOperation[] {
+  return reported('mounts', () => emit(tree, { inspect: files.inspect, uid }));
 }
 
 // Policies of one program differ little; a caller that makes up a new uid for every cell must not fill the memory.

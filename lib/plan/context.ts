@@ -16,26 +16,42 @@ export interface PlanHost {
   readonly uid: number;
 }
 
-export interface PlanContext extends PlanHost {
-  /** Whether files that the policy names are shown as the caller's, although the cell runs on a host uid of its own. */
-  readonly idMapped: boolean;
-  readonly degrade: boolean;
+/** The host's mounts, as they were when the first plan was made. */
+export interface MountTable {
   /** Mount points of file systems that hand out power. */
   readonly powerfulMounts: readonly string[];
   /** Type of the file system that a path of the host lies on. */
   readonly fileSystemOf: (path: string) => string;
+}
+
+export interface PlanContext extends PlanHost, MountTable {
+  /** Whether files that the policy names are shown as the caller's, although the cell runs on a host uid of its own. */
+  readonly idMapped: boolean;
+  readonly degrade: boolean;
   /** Grows while the plan is made. */
   readonly missing: Enforcement['missing'];
 }
 
-export function planContext(host: PlanHost, mounts: ReturnType<HostFiles['mounts']>, { user, onUnsupported }: CellPolicy): PlanContext {
+export function mountTable(mounts: ReturnType<HostFiles['mounts']>): MountTable {
+  const newestFirst = [...mounts].reverse();
   return {
-    ...host,
-    idMapped: host.features.realRoot && !user.hostRoot,
-    degrade: onUnsupported === 'degrade',
     powerfulMounts: mounts.filter(({ type }) => POWERFUL_FILE_SYSTEMS.has(type)).map(({ path }) => path),
     // The last one that contains the path: a later mount covers an earlier one.
-    fileSystemOf: (path) => mounts.filter((mount) => isWithin(path, mount.path)).at(-1)?.type ?? '',
+    fileSystemOf: (path) => newestFirst.find((mount) => isWithin(path, mount.path))?.type ?? '',
+  };
+}
+
+export function planContext(host: PlanHost, { powerfulMounts, fileSystemOf }: MountTable, { user, onUnsupported }: CellPolicy): PlanContext {
+  const { support, features, files, uid } = host;
+  return {
+    support,
+    features,
+    files,
+    uid,
+    powerfulMounts,
+    fileSystemOf,
+    idMapped: features.realRoot && !user.hostRoot,
+    degrade: onUnsupported === 'degrade',
     missing: [],
   };
 }

@@ -254,8 +254,8 @@ class Emitter {
 }
 
 function bindOperation(mount: Mount & { kind: 'bind' }, at: Place): BindOperation {
-  const { source, ...flags } = mount;
-  return { ...flags, from: { in: 'host', path: source }, at };
+  const { source, recursive, writable, executable, devices, idMapped, optional } = mount;
+  return { kind: 'bind', from: { in: 'host', path: source }, at, recursive, writable, executable, devices, idMapped, optional };
 }
 
 function continuesUpper(node: Node): boolean {

@@ -177,8 +177,8 @@ export function hidePowerfulBelow({ powerfulMounts, files }: PlanContext, tree: 
       continue;
     }
     const location = tree.locate(join(path, mountPath.slice(source === '/' ? 1 : source.length + 1)), false);
-    if (location.missing.length > 0) {
-      continue;
+    if (location.missing.length > 0 || target(location).view.kind === 'own') {
+      continue; // Out of sight as it is.
     }
     const { mount, view } = mask(files.inspect(mountPath)?.kind === 'directory');
     tree.attach(tree.own(location), mount, view, null);

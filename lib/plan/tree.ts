@@ -179,7 +179,7 @@ export class Tree {
     for (const [index, name] of location.missing.entries()) {
       const isLast = index === location.missing.length - 1;
       const parent = node;
-      this.#grow(parent, location.names);
+      this.#grow(parent, location);
       node = this.#newNode(isLast ? made : { type: 'directory', mode: 0o755 }, parent, isLast ? by : null);
       parent.children.set(name, node);
     }
@@ -197,9 +197,9 @@ export class Tree {
   }
 
   /** Lets new names into a directory. */
-  #grow(parent: Node, names: readonly string[]): void {
+  #grow(parent: Node, location: Location): void {
     const { view } = parent;
-    const place = `/${names.join('/')}`;
+    const place = `/${location.names.join('/')}`;
     if (parent.mount?.kind === 'mask') {
       // Something below a hidden directory is granted: what hides it becomes a file system that can hold its name, and that nobody can list.
       this.attach(parent, { kind: 'tmpfs', size: HIDING_SIZE, inodes: HIDING_INODES, mode: 0o111, executable: false, sealed: true }, OWN_SEALED, parent.by);
@@ -209,13 +209,13 @@ export class Tree {
       throw new Refusal('not-a-directory', `${place} is not a directory`);
     }
     if (view.kind === 'closed') {
-      throw new Refusal('no-place', `nothing can be added to ${view.what}`);
+      throw new Refusal('no-place', `there is no ${placeOf(location)} inside, and nothing can be added to ${view.what}`);
     }
     if (view.kind === 'own' || view.growth === 'upper') {
       return;
     }
     if (view.growth !== 'skeleton') {
-      throw new Refusal('no-place', `${place} ${view.growth.refused}`);
+      throw new Refusal('no-place', `there is no ${placeOf(location)} inside, and ${place} ${view.growth.refused}`);
     }
     parent.skeleton = true;
     this.needsStage = true;

@@ -28,9 +28,9 @@ export function bind(options: BindOptions, features: HostFeatures): Placed {
 
 function growthOfBind(writable: boolean, features: HostFeatures): Growth {
   if (writable) {
-    return { refused: 'is writable and belongs to the host, where nothing is created: create the name there first' };
+    return { refused: 'is writable and belongs to the host, where nothing is created: create it there first, or make it not writable' };
   }
-  return features.overlay ? 'skeleton' : { refused: 'is read-only, and this kernel cannot lay an overlay over it: create the name there first' };
+  return features.overlay ? 'skeleton' : { refused: 'is read-only, and this kernel cannot lay an overlay over it: create it there first' };
 }
 
 export function tmpfs(size: number, mode: number, { executable = false, sealed = false } = {}): { mount: Mount & { kind: 'tmpfs' }; view: View } {
@@ -68,7 +68,7 @@ export function keepingOverlay(lower: readonly string[], upper: { parent: string
     view: {
       kind: 'host',
       directories: [upper.upper, ...lower],
-      growth: { refused: 'keeps what is written on the host, where nothing is created: create the name there first' },
+      growth: { refused: 'keeps what is written on the host, where nothing is created: create it there first' },
       executable: true,
       idMapped,
     },

@@ -1,6 +1,6 @@
 /** Places on the host that hand out more than files: whoever reaches them can act on processes outside, or have a daemon act for him. */
 
-import { isWithin } from '../util/paths.js';
+import { components, isWithin } from '../util/paths.js';
 import type { Permissions } from './valid.js';
 
 export interface Access {
@@ -96,19 +96,21 @@ export function refuseFileSystem(type: string, { writable, explicit }: Access): 
 }
 
 function refuseSocket(path: string): string | null {
-  const socket = POWERFUL_SOCKETS.find((candidate) => matchesOrContains(path, candidate));
+  // Most paths are nowhere near.
+  if (!path.startsWith('/run') && !path.startsWith('/var/lib/')) {
+    return null;
+  }
+  const names = components(path);
+  const socket = SOCKET_NAMES.find((candidate) => isOrContains(names, candidate));
   if (socket === undefined) {
     return null;
   }
-  return `hands out power over the host by ${socket}; a bind in mounts shows it nevertheless`;
+  return `hands out power over the host by /${socket.join('/')}; a bind in mounts shows it nevertheless`;
 }
 
-/** Whether `path` is the socket or a directory above it. What lies directly below the root is too general to be meant: /var. */
-function matchesOrContains(path: string, socket: string): boolean {
-  const names = path.split('/');
-  const pattern = socket.split('/');
-  if (path === '/var' || path === '/var/lib' || names.length > pattern.length) {
-    return false;
-  }
-  return names.every((name, index) => pattern[index] === '*' || pattern[index] === name);
+const SOCKET_NAMES: readonly (readonly string[])[] = POWERFUL_SOCKETS.map(components);
+
+/** Whether a path is the socket or a directory above it. */
+function isOrContains(path: readonly string[], socket: readonly string[]): boolean {
+  return path.length <= socket.length && path.every((name, index) => socket[index] === '*' || socket[index] === name);
 }
