@@ -1,5 +1,6 @@
 /** What is in force in a cell: what the plan expected, once the kernel has confirmed it. */
 
+import { CloisterError, setupError } from '../errors.js';
 import { NAMESPACE_FLAGS, capabilityMask } from '../native/encode.js';
 import type { ConfirmedState } from '../native/functions.js';
 import type { Plan } from '../plan/types.js';
@@ -8,6 +9,7 @@ import type { Enforcement } from '../policy/types.js';
 const SCOPE_FLAGS = { 'abstract-unix-socket': 1, signal: 2 } as const;
 /** struct sock_filter. */
 const INSTRUCTION_SIZE = 8;
+const EMFILE = -24;
 
 /** Everything that the command's process read back and that is less than the plan asked for, in words; empty when all is in force. */
 export function shortfalls(plan: Plan, filter: Uint8Array | null, confirmed: ConfirmedState): string[] {
@@ -27,7 +29,8 @@ export function shortfalls(plan: Plan, filter: Uint8Array | null, confirmed: Con
     require(`Landlock scope ${scope}`, (confirmed.landlockScoped & SCOPE_FLAGS[scope]) !== 0);
   }
   const instructions = filter === null ? 0 : filter.length / INSTRUCTION_SIZE;
-  require('system call filter', confirmed.filterInstructions === instructions && (instructions === 0 || confirmed.filters > 0));
+  require('system call filter', confirmed.filterInstructions === instructions &&
+    (instructions === 0 || confirmed.filters > 0));
   return missing;
 }
 
@@ -38,6 +41,22 @@ export function confirmedEnforcement(expected: Enforcement, confirmed: Confirmed
     ...expected,
     noNewPrivileges: confirmed.noNewPrivileges,
     landlock: landlock === null ? null : { ...landlock, abi: confirmed.landlockAbi },
-    seccomp: seccomp === null && confirmed.filters === 0 ? null : { filters: confirmed.filters, instructions: confirmed.filterInstructions },
+    seccomp:
+      seccomp === null && confirmed.filters === 0
+        ? null
+        : { filters: confirmed.filters, instructions: confirmed.filterInstructions },
   };
+}
+
+/** Why a command that was started must not go on, or null. */
+export function refusal(command: string, missing: readonly string[], noTerminal: boolean): CloisterError | null {
+  if (noTerminal) {
+    const operation = `cannot start ${command}: its terminal was not received`;
+    return setupError({ operation, stage: 'stdio', errno: EMFILE, syscall: 'recvmsg' });
+  }
+  if (missing.length === 0) {
+    return null;
+  }
+  const message = `cannot start ${command}: the kernel does not confirm ${missing.join(', ')} (stage exec)`;
+  return new CloisterError(message, { stage: 'exec' });
 }

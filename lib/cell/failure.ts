@@ -3,6 +3,7 @@
 import { CloisterError, errnoName, setupError } from '../errors.js';
 import type { NativeFailure } from '../native/functions.js';
 import { launcherHint } from '../native/loader-launcher.js';
+import { STAGE_NAMES } from '../native/stages.js';
 
 /** A failed stage, from an event or from what the addon threw. */
 export interface StageFailure {
@@ -15,6 +16,11 @@ export interface StageFailure {
 }
 
 const ENOENT = -2;
+
+/** Name of a stage by the number that the native side gives it. */
+export function stageName(index: number): string {
+  return STAGE_NAMES[index] ?? `stage ${index}`;
+}
 
 /** What the stage and the errno suggest to do next; lib/host/advice knows the machine. */
 export type Advice = (failure: StageFailure) => string | undefined;
@@ -46,15 +52,26 @@ export function startError(command: string, failure: StageFailure, advice: Advic
   });
 }
 
-function commandError(command: string, failure: StageFailure, details: { hint: string | undefined; cause: unknown }): CloisterError {
+function commandError(
+  command: string,
+  failure: StageFailure,
+  details: { hint: string | undefined; cause: unknown },
+): CloisterError {
   const { errno, syscall, detail } = failure;
   const code = errno === ENOENT ? 'ERR_CLOISTER_NOT_FOUND' : 'ERR_CLOISTER_SETUP';
   const common = { code, stage: 'exec', errno, ...details } as const;
   if (syscall === 'chdir') {
-    return new CloisterError(`cannot start ${command}: no working directory ${detail} in the cell: ${errnoName(errno)}`, { ...common, syscall, path: detail });
+    return new CloisterError(
+      `cannot start ${command}: no working directory ${detail} in the cell: ${errnoName(errno)}`,
+      { ...common, syscall, path: detail },
+    );
   }
   const why = syscall === 'execve (interpreter)' ? ` (its interpreter or dynamic loader is not in the cell)` : '';
-  return new CloisterError(`cannot start ${command}: ${errnoName(errno)}${why}`, { ...common, syscall: `spawn ${command}`, path: command });
+  return new CloisterError(`cannot start ${command}: ${errnoName(errno)}${why}`, {
+    ...common,
+    syscall: `spawn ${command}`,
+    path: command,
+  });
 }
 
 /** Whether a thrown value is the addon's report of a failed system call. */
@@ -63,8 +80,13 @@ export function isNativeFailure(value: unknown): value is NativeFailure {
 }
 
 /** A start that failed in this process: the launcher could not be started, or a descriptor not be made. */
-export function nativeStartError(command: string, error: NativeFailure, stages: readonly string[], launcherPath: string): CloisterError {
-  const failure: StageFailure = { stage: stages[error.stage] ?? 'clone', errno: error.errno, syscall: error.syscall, detail: error.detail };
+export function nativeStartError(command: string, error: NativeFailure, launcherPath: string): CloisterError {
+  const failure: StageFailure = {
+    stage: stageName(error.stage),
+    errno: error.errno,
+    syscall: error.syscall,
+    detail: error.detail,
+  };
   return startError(command, failure, ({ errno }) => launcherHint(launcherPath, errno));
 }
 

@@ -3,17 +3,18 @@
 import { EventEmitter } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 
-import { CloisterError, policyError, setupError } from '../errors.js';
+import { CloisterError } from '../errors.js';
 import { encodePlan } from '../native/encode.js';
 import { type CellEvent, type ConfirmedState, EndCause } from '../native/functions.js';
 import type { Plan } from '../plan/types.js';
 import type { Enforcement, IsolatedProcess, Outcome, Usage } from '../policy/types.js';
 import type { SpawnRequest } from '../policy/valid.js';
 import type { CellChannel } from './channel.js';
-import { confirmedEnforcement, shortfalls } from './enforcement.js';
-import { type Advice, abortError, isNativeFailure, nativeStartError, startError } from './failure.js';
-import { grace } from './grace.js';
-import { type EndRequests, outcomeReason } from './outcome.js';
+import { Deferred } from './deferred.js';
+import { CellEnding } from './ending.js';
+import { confirmedEnforcement, refusal, shortfalls } from './enforcement.js';
+import { type Advice, abortError, isNativeFailure, nativeStartError, stageName, startError } from './failure.js';
+import { outcomeReason } from './outcome.js';
 import { signalName, signalNumber } from './signals.js';
 import { CellStdio, type StdioStream, stdioKinds } from './stdio.js';
 import { TerminalStream } from './terminal.js';
@@ -31,7 +32,6 @@ export interface CellStart {
 
 const SIGTERM = 15;
 const SIGKILL = 9;
-const MOST_COLUMNS = 65535;
 
 type Phase = 'starting' | 'running' | 'exited' | 'gone';
 
@@ -49,7 +49,6 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
   readonly #channel: CellChannel;
   readonly #terminal: TerminalStream | null;
   readonly #stdio: CellStdio;
-  #cell = 0;
   #phase: Phase = 'starting';
   #referenced = false;
   /** Why there will be no 'spawn' although a cell was asked for. */
@@ -58,17 +57,11 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
   #deadline = Number.POSITIVE_INFINITY;
   #startedAt = 0;
   #exitSignal: number | null = null;
-  readonly #requests: EndRequests = { first: null, at: 0, signals: new Set() };
-  /** Signals for a command that is not there yet. */
-  #held: number[] = [];
-  #killTimer: NodeJS.Timeout | undefined;
+  readonly #ending: CellEnding;
   #stopListening: (() => void) | undefined;
   #closesMissing = 1;
 
-  readonly #outcome: Promise<Outcome>;
-  #resolve!: (outcome: Outcome) => void;
-  #reject!: (error: Error) => void;
-  #outcomeTaken = false;
+  readonly #outcome = new Deferred<Outcome>();
 
   constructor(start: CellStart, channel: CellChannel) {
     super();
@@ -76,17 +69,12 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
     this.#start = start;
     this.#channel = channel;
     this.#enforcement = start.expected;
+    this.#ending = new CellEnding(channel.addon);
     this.spawnfile = request.command;
     this.spawnargs = start.plan.command.argv;
-    this.#outcome = new Promise((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-    });
-    // Whoever wants to hear of a failed start takes `outcome`; without that it is told by the 'error' event.
-    this.#outcome.catch(() => undefined);
     this.#terminal = request.pty === null ? null : this.#makeTerminal(request.pty);
     if (this.#terminal !== null) {
-      this.resize = this.#resize;
+      this.resize = (columns, rows) => this.#terminal?.resize(columns, rows);
     }
     this.#stdio = this.#launch(stdioKinds(request.stdio, request.pty !== null));
     this.#countCloses();
@@ -109,8 +97,7 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
   }
 
   get outcome(): Promise<Outcome> {
-    this.#outcomeTaken = true;
-    return this.#outcome;
+    return this.#outcome.promise;
   }
 
   kill(signal: NodeJS.Signals | number = SIGTERM): boolean {
@@ -121,11 +108,7 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
     if (number === 0) {
       return true;
     }
-    if (number === SIGKILL) {
-      this.#askFor('killed');
-    }
-    this.#requests.signals.add(number);
-    const sent = this.#send(number);
+    const sent = this.#ending.signal(number);
     this.killed ||= sent;
     return sent;
   }
@@ -146,9 +129,10 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
 
   /** SIGTERM, after `grace` SIGKILL to the whole cell. Resolves once nothing of it is left, whether or not it was ever started. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#terminate('disposed');
-    this.#outcomeTaken = true;
-    await this.#outcome.catch(() => undefined);
+    if (this.#isAlive()) {
+      this.#ending.terminate('disposed');
+    }
+    await this.#outcome.promise.catch(() => undefined);
   }
 
   /** Closes the command's standard input, if it is a pipe. */
@@ -170,13 +154,13 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
       const spawned = this.#channel.spawn(encodePlan(plan, filter), kinds, (event) => {
         this.#handle(event);
       });
-      this.#cell = spawned.cell;
+      this.#ending.cellIs(spawned.cell);
       descriptors = spawned.descriptors;
     } catch (error) {
       if (!isNativeFailure(error)) {
         throw error;
       }
-      return this.#neverStart(kinds, nativeStartError(request.command, error, this.#channel.addon.stages, this.#channel.launcherPath));
+      return this.#neverStart(kinds, nativeStartError(request.command, error, this.#channel.launcherPath));
     }
     this.ref();
     this.#listen(request.signal);
@@ -236,20 +220,24 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
   }
 
   #stageError(stage: number, errno: number, syscall: string, detail: string): CloisterError {
-    const failure = { stage: this.#channel.addon.stages[stage] ?? 'clone', errno: -errno, syscall, detail };
+    const failure = { stage: stageName(stage), errno: -errno, syscall, detail };
     return startError(this.spawnfile, failure, this.#start.advice);
   }
 
   #started(pid: number, terminal: number, confirmed: ConfirmedState): void {
     const { plan, filter, expected } = this.#start;
     if (this.#refusal === null) {
-      this.#refusal = refusalOf(this.spawnfile, shortfalls(plan, filter, confirmed), plan.terminal !== null && terminal < 0);
+      this.#refusal = refusal(
+        this.spawnfile,
+        shortfalls(plan, filter, confirmed),
+        plan.terminal !== null && terminal < 0,
+      );
     }
     if (this.#refusal !== null) {
       if (terminal >= 0) {
         this.#channel.addon.closeDescriptor(terminal);
       }
-      this.#channel.addon.kill(this.#cell);
+      this.#ending.kill();
       return;
     }
     this.#phase = 'running';
@@ -260,11 +248,7 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
     if (terminal >= 0) {
       this.#stdio.connectTerminal(terminal);
     }
-    const held = this.#held;
-    this.#held = [];
-    for (const signal of held) {
-      this.#deliver(signal);
-    }
+    this.#ending.commandStarted();
     this.emit('spawn');
   }
 
@@ -274,51 +258,13 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
     return this.#phase === 'starting' || this.#phase === 'running';
   }
 
-  #askFor(what: NonNullable<EndRequests['first']>): void {
-    if (this.#requests.first === null) {
-      this.#requests.first = what;
-      this.#requests.at = performance.now();
-    }
-  }
-
-  /** To the command, or kept for it. */
-  #send(signal: number): boolean {
-    if (this.#phase === 'running') {
-      return this.#deliver(signal);
-    }
-    this.#held.push(signal);
-    if (signal === SIGKILL) {
-      // A start that hangs is not waited for.
-      this.#killLater();
-    }
-    return true;
-  }
-
-  #deliver(signal: number): boolean {
-    return signal === SIGKILL ? this.#channel.addon.kill(this.#cell) : this.#channel.addon.signal(this.#cell, signal);
-  }
-
-  #killLater(): void {
-    this.#killTimer ??= setTimeout(() => {
-      this.#channel.addon.kill(this.#cell);
-    }, grace);
-  }
-
-  #terminate(why: 'aborted' | 'disposed'): void {
-    if (this.#isAlive()) {
-      this.#askFor(why);
-      this.#send(SIGTERM);
-      this.#killLater();
-    }
-  }
-
   #abort(reason: unknown): void {
     if (this.#phase === 'starting') {
       // Told when nothing of it is left.
       this.#refusal ??= abortError(reason);
-      this.#channel.addon.kill(this.#cell);
+      this.#ending.kill();
     } else if (this.#phase === 'running') {
-      this.#terminate('aborted');
+      this.#ending.terminate('aborted');
       this.killed = true;
       this.#emitError(abortError(reason));
     }
@@ -355,8 +301,11 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
     const signal = exited ? this.#exitSignal : SIGKILL;
     const { exitCode } = this;
     this.#release();
-    this.#resolve({
-      reason: outcomeReason({ cause: lost && exited ? EndCause.none : cause, signal, deadline: this.#deadline }, this.#requests),
+    this.#outcome.resolve({
+      reason: outcomeReason(
+        { cause: lost && exited ? EndCause.none : cause, signal, deadline: this.#deadline },
+        this.#ending.requests,
+      ),
       exitCode,
       signal: signal === null ? null : signalName(signal),
       violations: [],
@@ -375,7 +324,7 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
     this.#stopListening?.();
     this.#terminal?.abandon();
     this.#closeInput();
-    this.#reject(error);
+    this.#outcome.reject(error);
     this.#drainLater();
     try {
       this.#emitError(error);
@@ -385,13 +334,13 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
   }
 
   #release(): void {
-    clearTimeout(this.#killTimer);
+    this.#ending.over();
     this.unref();
   }
 
   // An 'error' event that nobody hears ends the program. Whoever has taken `outcome` is told there.
   #emitError(error: Error): void {
-    if (this.listenerCount('error') > 0 || !this.#outcomeTaken) {
+    if (this.listenerCount('error') > 0 || !this.#outcome.taken) {
       this.emit('error', error);
     }
   }
@@ -440,28 +389,8 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
       this.#channel.addon.resizeTerminal(descriptor, columns, rows);
     });
   }
-
-  readonly #resize = (columns: number, rows: number): void => {
-    const issues = Object.entries({ columns, rows })
-      .filter(([, value]) => !Number.isInteger(value) || value < 1 || value > MOST_COLUMNS)
-      .map(([path, value]) => ({ code: 'out-of-range', path, message: `must be a whole number from 1 to ${String(MOST_COLUMNS)}, not ${String(value)}` }));
-    if (issues.length > 0) {
-      throw policyError(issues, 'size');
-    }
-    this.#terminal?.resize(columns, rows);
-  };
 }
 
 function ignore(): void {
   // Listened to so that the event is not fatal.
-}
-
-function refusalOf(command: string, missing: readonly string[], noTerminal: boolean): CloisterError | null {
-  if (noTerminal) {
-    return setupError({ operation: `cannot start ${command}: its terminal was not received`, stage: 'stdio', errno: -24, syscall: 'recvmsg' });
-  }
-  if (missing.length === 0) {
-    return null;
-  }
-  return new CloisterError(`cannot start ${command}: the kernel does not confirm ${missing.join(', ')} (stage exec)`, { stage: 'exec' });
 }

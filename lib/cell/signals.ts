@@ -11,7 +11,10 @@ const FIRST_REAL_TIME = 34;
 export function signalNumber(signal: NodeJS.Signals | number): number {
   const number = typeof signal === 'string' ? (constants.signals as Partial<Record<string, number>>)[signal] : signal;
   if (number === undefined || !Number.isInteger(number) || number < 0 || number > HIGHEST) {
-    throw policyError([{ code: 'unknown-signal', path: 'signal', message: `is no signal: ${String(signal)}` }], 'argument');
+    throw policyError(
+      [{ code: 'unknown-signal', path: 'signal', message: `is no signal: ${String(signal)}` }],
+      'argument',
+    );
   }
   return number;
 }

@@ -3,10 +3,14 @@
 import { Duplex } from 'node:stream';
 import tty from 'node:tty';
 
+import { policyError } from '../errors.js';
+
 type Callback = (error?: Error | null) => void;
 
 const END_OF_TRANSMISSION = '\u0004';
 const LINE_FEED = 0x0a;
+/** struct winsize has 16 bits for each. */
+const MOST_CELLS = 65535;
 
 /**
  * One stream for both directions. What is written before the terminal is connected waits in its buffer.
@@ -23,7 +27,10 @@ export class TerminalStream extends Duplex {
   #lastByte = LINE_FEED;
   #over = false;
 
-  constructor(size: { columns: number; rows: number }, setSize: (descriptor: number, columns: number, rows: number) => void) {
+  constructor(
+    size: { columns: number; rows: number },
+    setSize: (descriptor: number, columns: number, rows: number) => void,
+  ) {
     super({ allowHalfOpen: true });
     this.columns = size.columns;
     this.rows = size.rows;
@@ -58,7 +65,9 @@ export class TerminalStream extends Duplex {
     waiting?.();
   }
 
+  /** Throws ERR_CLOISTER_POLICY. */
   resize(columns: number, rows: number): void {
+    checkSize({ columns, rows });
     this.columns = columns;
     this.rows = rows;
     if (this.#descriptor >= 0) {
@@ -133,5 +142,18 @@ export class TerminalStream extends Duplex {
     waiting?.();
     this.push(null);
     this.end();
+  }
+}
+
+function checkSize(size: { columns: number; rows: number }): void {
+  const issues = Object.entries(size)
+    .filter(([, value]) => !Number.isInteger(value) || value < 1 || value > MOST_CELLS)
+    .map(([path, value]) => ({
+      code: 'out-of-range',
+      path,
+      message: `must be a whole number from 1 to ${MOST_CELLS}, not ${value}`,
+    }));
+  if (issues.length > 0) {
+    throw policyError(issues, 'size');
   }
 }

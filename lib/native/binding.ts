@@ -42,7 +42,10 @@ export function isSupportedPlatform(): boolean {
 
 function load(): Native {
   if (!isSupportedPlatform()) {
-    throw unsupported('anything', `cloister needs Linux on x64 or arm64, this is ${process.platform} on ${process.arch}`);
+    throw unsupported(
+      'anything',
+      `cloister needs Linux on x64 or arm64, this is ${process.platform} on ${process.arch}`,
+    );
   }
   const file = findAddon();
   const addon = requireAddon(file);

@@ -38,7 +38,7 @@ export type CellEvent =
       /** Path or other object of the failed call; may be empty. */
       detail: string;
     }
-  | { type: 'exited'; cell: number; /** null when a signal ended it. */ code: number | null; signal: number | null }
+  | { type: 'exited'; cell: number /** null when a signal ended it. */; code: number | null; signal: number | null }
   | {
       type: 'ended';
       cell: number;
@@ -79,7 +79,7 @@ export interface NativeFailure extends Error {
   /** Negative, as in Node.js. */
   errno: number;
   syscall: string;
-  /** Index into `stages`. */
+  /** Index into the stages. */
   stage: number;
   /** Path or other object of the failed call; may be empty. */
   detail: string;
@@ -88,8 +88,6 @@ export interface NativeFailure extends Error {
 export interface CloisterAddon {
   /** Refuses a launcher of another version. */
   readonly wireVersion: number;
-  /** Names of the stages, by the index that events and failures carry. */
-  readonly stages: readonly string[];
   /**
    * Registers this environment (main thread or Worker). The callback gets the events of the cells that this environment started.
    * Starts nothing: the launcher starts at the first spawn.

@@ -24,7 +24,10 @@ export function noBuildError(root: string, cause: unknown): CloisterError {
   const places = triedPlaces(root)
     .map((place) => `\n  ${place}`)
     .join('');
-  return new CloisterError(`cannot find the native parts of cloister for ${process.platform}-${process.arch}; tried:${places}`, { hint: BUILD_HINT, cause });
+  return new CloisterError(
+    `cannot find the native parts of cloister for ${process.platform}-${process.arch}; tried:${places}`,
+    { hint: BUILD_HINT, cause },
+  );
 }
 
 export function notLoadableError(file: string, cause: unknown): CloisterError {
@@ -33,7 +36,10 @@ export function notLoadableError(file: string, cause: unknown): CloisterError {
 }
 
 export function staleBuildError(file: string, found: number, wanted: number): CloisterError {
-  return new CloisterError(`${file} is of another version of cloister: wire version ${String(found)}, expected ${String(wanted)}`, { hint: BUILD_HINT, path: file });
+  return new CloisterError(
+    `${file} is of another version of cloister: wire version ${String(found)}, expected ${String(wanted)}`,
+    { hint: BUILD_HINT, path: file },
+  );
 }
 
 function loadHint(reason: string): string {

@@ -10,7 +10,11 @@ export function checkLauncher(file: string): string {
   const real = outsideArchive(file);
   const mode = fileMode(real);
   if (mode === undefined) {
-    throw launcherError(real, -2, 'the native parts are incomplete: build them again with `npm run build:native`, or install the package again');
+    throw launcherError(
+      real,
+      -2,
+      'the native parts are incomplete: build them again with `npm run build:native`, or install the package again',
+    );
   }
   if ((mode & 0o111) === 0) {
     throw launcherError(real, -13, `it has lost its executable bit: chmod +x ${real}`);
@@ -47,7 +51,13 @@ function fileMode(file: string): number | undefined {
 }
 
 function launcherError(file: string, errno: number, hint: string, cause?: unknown): CloisterError {
-  return new CloisterError(`cannot execute the launcher ${file}: ${errnoName(errno)}`, { hint, errno, syscall: 'execve', path: file, cause });
+  return new CloisterError(`cannot execute the launcher ${file}: ${errnoName(errno)}`, {
+    hint,
+    errno,
+    syscall: 'execve',
+    path: file,
+    cause,
+  });
 }
 
 // The kernel cannot execute a file inside an archive, although a patched `fs` reads it.
@@ -61,7 +71,11 @@ function outsideArchive(file: string): string {
     throw launcherError(file, -20, 'it is inside an asar archive: add "**/node_modules/cloister/**" to asarUnpack');
   }
   if (file.includes(`.zip${path.sep}`) && process.versions['pnp'] !== undefined) {
-    throw launcherError(file, -20, 'it is inside a zip of Yarn PnP: set dependenciesMeta.cloister.unplugged to true in package.json, then `yarn install`');
+    throw launcherError(
+      file,
+      -20,
+      'it is inside a zip of Yarn PnP: set dependenciesMeta.cloister.unplugged to true in package.json, then `yarn install`',
+    );
   }
   return file;
 }

@@ -56,20 +56,6 @@ Napi::Value Probe(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), text.Value());
 }
 
-Napi::Array StageNames(Napi::Env env) {
-  constexpr const char* kNames[] = {
-#define CLOISTER_STAGE(name, description) #name,
-#include "native/plan/stages.def"
-#undef CLOISTER_STAGE
-  };
-  Napi::Array names = Napi::Array::New(env);
-  std::uint32_t index = 0;
-  for (const char* name : kNames) {
-    names.Set(index++, Napi::String::New(env, name)).Check();
-  }
-  return names;
-}
-
 }  // namespace
 
 void Environment::Register(Napi::Env env, Napi::Object exports) {
@@ -78,7 +64,6 @@ void Environment::Register(Napi::Env env, Napi::Object exports) {
     exports.Set(name, Napi::Function::New(env, function, name, self)).Check();
   };
   exports.Set("wireVersion", Napi::Number::New(env, wire::kVersion)).Check();
-  exports.Set("stages", StageNames(env)).Check();
   add("connect", Connect);
   add("spawn", Spawn);
   add("signal", Signal);
