@@ -36,7 +36,7 @@ export interface HostFeatures {
   readonly idMappedBinds: boolean;
   /** A fresh proc may be mounted: nothing covers parts of the /proc that is in sight. */
   readonly freshProc: boolean;
-  /** RLIMIT_NPROC counts within a user namespace (Linux 5.14), not all processes of the host's uid. */
+  /** RLIMIT_NPROC counts the processes of one cell (Linux 5.14, or a host uid of its own), not all of the caller. */
   readonly processesPerNamespace: boolean;
   /** Kernel settings that keep user namespaces from working; null where the kernel has no such setting. */
   readonly settings: {
@@ -44,8 +44,8 @@ export interface HostFeatures {
     readonly unprivilegedUserNamespaces: boolean | null;
     readonly appArmorRestrictsUserNamespaces: boolean | null;
   };
-  /** Where trying namespaces failed, e.g. `{errno: 'EPERM', stage: 'ids'}`. */
-  readonly userNamespaceFailure: { readonly errno: string; readonly stage: string } | null;
+  /** Where trying namespaces failed; null where it did not. */
+  readonly failure: { readonly errno: string; readonly stage: string } | null;
 }
 
 export interface HostFile {

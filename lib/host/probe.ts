@@ -1,0 +1,166 @@
+/** What this machine can enforce: asked once of the launcher, which tries it, since versions and settings alone do not tell. */
+
+import { isSupportedPlatform, loadNative } from '../native/binding.js';
+import { explainBlocked } from './advice.js';
+import type { HostFeatures, Support } from './types.js';
+
+export interface HostInfo {
+  readonly support: Support;
+  readonly features: HostFeatures;
+}
+
+let cached: HostInfo | undefined;
+
+/**
+ * Says what this machine can enforce and, where namespaces are blocked, why and the mend. Found by trying, once per process; a few milliseconds.
+ * Elsewhere than on Linux nothing can be enforced, and the result says so.
+ *
+ * @throws ERR_CLOISTER_SETUP where the native parts are missing.
+ * @example
+ * ```ts
+ * if (!probe().backends.includes('namespaces')) console.error(probe().namespacesBlockedBy);
+ * ```
+ */
+export function probe(): Support {
+  // The caller may change what it gets.
+  return structuredClone(hostInfo().support);
+}
+
+/** The same, with what only plans and hints need. */
+export function hostInfo(): HostInfo {
+  cached ??= look();
+  return cached;
+}
+
+function look(): HostInfo {
+  if (!isSupportedPlatform()) {
+    return parseProbe('', { platform: process.platform, arch: process.arch });
+  }
+  const { addon, launcherPath } = loadNative();
+  return parseProbe(addon.probe(launcherPath), { platform: process.platform, arch: process.arch });
+}
+
+/** Rights of Landlock by the ABI that brought them (landlock(7)). Later ABIs (7: audit, 8: thread sync) brought no right that is used here. */
+const LANDLOCK_RIGHTS: readonly { readonly abi: number; readonly kind: 'fs' | 'net' | 'scope'; readonly names: readonly string[] }[] = [
+  {
+    abi: 1,
+    kind: 'fs',
+    names: [
+      'execute',
+      'write-file',
+      'read-file',
+      'read-dir',
+      'remove-dir',
+      'remove-file',
+      'make-char',
+      'make-dir',
+      'make-reg',
+      'make-sock',
+      'make-fifo',
+      'make-block',
+      'make-sym',
+    ],
+  },
+  { abi: 2, kind: 'fs', names: ['refer'] },
+  { abi: 3, kind: 'fs', names: ['truncate'] },
+  { abi: 4, kind: 'net', names: ['bind-tcp', 'connect-tcp'] },
+  { abi: 5, kind: 'fs', names: ['ioctl-dev'] },
+  { abi: 6, kind: 'scope', names: ['abstract-unix-socket', 'signal'] },
+];
+
+/** The launcher's lines of `key=value`. A key that is missing counts as "no". */
+export function parseProbe(text: string, machine: { platform: string; arch: string }): HostInfo {
+  const values = new Map(text.split('\n').flatMap((line) => (line.includes('=') ? [[line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)] as const] : [])));
+  const features = parseFeatures(values);
+  const support: Support = {
+    ...machine,
+    kernel: values.get('kernel') ?? '',
+    landlock: parseLandlock(Number(values.get('landlock_abi') ?? 0)),
+    seccomp: values.has('seccomp_filter') ? parseSeccomp(values) : null,
+    namespaces: {
+      user: works(values, 'userns'),
+      mount: works(values, 'mountns'),
+      pid: works(values, 'pidns'),
+      net: works(values, 'netns'),
+      ipc: works(values, 'ipcns'),
+      uts: works(values, 'utsns'),
+      cgroup: works(values, 'cgroupns'),
+      time: works(values, 'timens'),
+    },
+    cgroup: parseCgroup(values),
+    backends: [],
+  };
+  const { user, mount, pid } = support.namespaces;
+  if (user && mount && pid && works(values, 'tmpfsmount') && features.freshProc) {
+    support.backends.push('namespaces');
+  } else {
+    support.namespacesBlockedBy = explainBlocked(features, machine.platform);
+  }
+  return { support, features };
+}
+
+function works(values: ReadonlyMap<string, string>, key: string): boolean {
+  return values.get(key) === 'ok';
+}
+
+function parseFeatures(values: ReadonlyMap<string, string>): HostFeatures {
+  return {
+    realRoot: values.get('real_root') === '1',
+    overlay: works(values, 'overlay'),
+    idMappedBinds: works(values, 'idmap'),
+    freshProc: works(values, 'procmount'),
+    processesPerNamespace: values.get('nproc_per_namespace') === '1',
+    settings: {
+      maxUserNamespaces: setting(values.get('max_user_namespaces')),
+      unprivilegedUserNamespaces: flag(values.get('unprivileged_userns_clone')),
+      appArmorRestrictsUserNamespaces: flag(values.get('apparmor_restrict_userns')),
+    },
+    failure: ['userns', 'mountns', 'pidns', 'tmpfsmount', 'procmount'].map((key) => failureOf(key, values.get(key))).find((failure) => failure !== null) ?? null,
+  };
+}
+
+/** `EPERM:ids` of a namespace, `EPERM` of a mount. */
+function failureOf(key: string, value: string | undefined): HostFeatures['failure'] {
+  if (value === undefined || value === 'ok') {
+    return null;
+  }
+  const [errno = value, stage = key] = value.split(':');
+  return { errno, stage };
+}
+
+function setting(value: string | undefined): number | null {
+  return value !== undefined && /^\d+$/.test(value) ? Number(value) : null;
+}
+
+function flag(value: string | undefined): boolean | null {
+  const number = setting(value);
+  return number === null ? null : number !== 0;
+}
+
+function parseLandlock(abi: number): Support['landlock'] {
+  if (!Number.isInteger(abi) || abi < 1) {
+    return null;
+  }
+  const names = (kind: 'fs' | 'net' | 'scope'): string[] => LANDLOCK_RIGHTS.filter((step) => step.kind === kind && step.abi <= abi).flatMap((step) => step.names);
+  return { abi, fs: names('fs'), net: names('net'), scope: names('scope') };
+}
+
+function parseSeccomp(values: ReadonlyMap<string, string>): Support['seccomp'] {
+  return {
+    filter: values.get('seccomp_filter') === '1',
+    userNotification: values.get('seccomp_user_notification') === '1',
+    threadSync: values.get('seccomp_tsync') === '1',
+    actions: words(values.get('seccomp_actions')),
+  };
+}
+
+function parseCgroup(values: ReadonlyMap<string, string>): Support['cgroup'] {
+  const version = values.get('cgroup');
+  return version === 'v2' || version === 'v1'
+    ? { version, writable: values.get('cgroup_writable') === '1', controllers: words(values.get('cgroup_controllers')) }
+    : null;
+}
+
+function words(list: string | undefined): string[] {
+  return (list ?? '').split(',').filter((word) => word !== '');
+}
