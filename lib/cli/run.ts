@@ -1,0 +1,140 @@
+/** `cloister run`: from options to a cell and its end. */
+
+import type { Command } from 'commander';
+
+import { policyError } from '../errors.js';
+import type { IsolatedProcess, Outcome, SpawnOptions } from '../policy/types.js';
+import { statusOfError, statusOfOutcome } from './exit-status.js';
+import { parseJsonDescriptor } from './json-descriptor.js';
+import { say, STDERR, STDOUT, write } from './output.js';
+import { PolicyDraft, type PolicyOptions } from './policy-draft.js';
+import { describeEnd, describeError, describeMissing, errorToJson, type OriginOf, toJson } from './report.js';
+import { addRunOptions } from './run-options.js';
+import { forwardSignals } from './signals.js';
+import { callersSurroundings, readPolicyFile } from './surroundings.js';
+import { bridgeOutput, bridgeTerminal, flushOutput, terminalSize } from './terminal.js';
+
+interface RunOptions extends PolicyOptions {
+  readonly pty?: true;
+  readonly policy?: string;
+  readonly dryRun?: true;
+  readonly json?: string;
+  readonly quiet?: true;
+}
+
+interface Call {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly options: SpawnOptions;
+  readonly quiet: boolean;
+}
+
+/** `finish` gets the exit status. */
+export function makeRunCommand(command: Command, finish: (status: number) => void): Command {
+  return addRunOptions(
+    command
+      .description('run a command in a cell')
+      .usage('[options] [--] command [args...]')
+      .argument('<command>', 'looked up in the PATH of the cell')
+      .argument('[args...]')
+      // Options behind the command are the command's.
+      .passThroughOptions(),
+  ).action(async (name: string, args: string[], options: RunOptions) => {
+    finish(await run(name, args, options));
+  });
+}
+
+async function run(command: string, args: readonly string[], options: RunOptions): Promise<number> {
+  let json: number | null = null;
+  let originOf: OriginOf | undefined;
+  try {
+    json = jsonDescriptor(options);
+    const draft = new PolicyDraft(
+      options.policy === undefined ? {} : readPolicyFile(options.policy),
+      options,
+      callersSurroundings(),
+    );
+    originOf = (path) => draft.originOf(path);
+    if (draft.issues.length > 0) {
+      throw policyError(draft.issues, 'options');
+    }
+    // Validated by spawnIsolated, like the options of any caller.
+    const call: Call = {
+      command,
+      args,
+      options: { ...(draft.members as SpawnOptions), ...stdioOptions(options, draft) },
+      quiet: options.quiet === true,
+    };
+    if (options.dryRun === true) {
+      await printPlan(call, json);
+      return 0;
+    }
+    const outcome = await carryOut(call);
+    if (json !== null) {
+      write(json, toJson(outcome));
+    }
+    return statusOfOutcome(outcome);
+  } catch (error) {
+    say(describeError(error, originOf));
+    if (json !== null) {
+      write(json, errorToJson(error));
+    }
+    return statusOfError(error);
+  }
+}
+
+function jsonDescriptor({ json, dryRun }: RunOptions): number | null {
+  if (json === undefined) {
+    return null;
+  }
+  const parsed = parseJsonDescriptor(json, dryRun === true ? STDOUT : STDERR);
+  if ('problem' in parsed) {
+    throw policyError([{ code: 'bad-option', path: `--json ${json}`.trimEnd(), message: parsed.problem }], 'options');
+  }
+  return parsed.value;
+}
+
+/** The command's descriptors are this process's own, unless a terminal is wanted, or output is to be counted, which only pipes allow. */
+function stdioOptions({ pty }: RunOptions, { members }: PolicyDraft): Pick<SpawnOptions, 'stdio' | 'pty'> {
+  if (pty === true) {
+    return { pty: terminalSize() };
+  }
+  const limits = members['limits'];
+  const counted = typeof limits === 'object' && limits !== null && Object.hasOwn(limits, 'output');
+  return { stdio: counted ? ['inherit', 'pipe', 'pipe'] : 'inherit' };
+}
+
+async function printPlan({ command, args, options, quiet }: Call, json: number | null): Promise<void> {
+  const { prepareSpawn } = await import('../cell/prepare.js');
+  const { explainPlan, planToJson } = await import('../plan/explain.js');
+  const { plan, expected } = prepareSpawn(command, args, options);
+  write(json ?? STDOUT, json === null ? explainPlan(plan) : `${planToJson(plan)}\n`);
+  remark(quiet, describeMissing(expected));
+}
+
+async function carryOut(call: Call): Promise<Outcome> {
+  const { spawnIsolated } = await import('../cell/spawn.js');
+  const child = spawnIsolated(call.command, call.args, call.options);
+  const closed = new Promise<void>((resolve) => child.once('close', resolve));
+  connect(child, call);
+  const outcome = await child.outcome;
+  await closed;
+  await flushOutput(child);
+  remark(call.quiet, [...describeMissing(outcome.enforcement), ...describeEnd(outcome, { ...call.options.limits })]);
+  return outcome;
+}
+
+function remark(quiet: boolean, remarks: readonly string[]): void {
+  if (!quiet) {
+    remarks.forEach(say);
+  }
+}
+
+function connect(child: IsolatedProcess, { options }: Call): void {
+  if (options.pty !== undefined) {
+    forwardSignals(child, bridgeTerminal(child));
+    return;
+  }
+  bridgeOutput(child);
+  forwardSignals(child, { beforeStop: () => undefined, afterStop: () => undefined });
+}

@@ -1,0 +1,62 @@
+/** Files that options of the command line name, and the policy file. */
+
+import { readFileSync } from 'node:fs';
+
+import { CloisterError, policyError } from '../errors.js';
+import { parsePolicyFile } from '../policy/parse.js';
+import type { Parsed } from '../util/units.js';
+import type { Surroundings } from './policy-draft.js';
+
+export function callersSurroundings(): Surroundings {
+  return { environment: process.env, readBytes, readJson };
+}
+
+function readBytes(path: string): Parsed<Uint8Array> {
+  try {
+    return { value: new Uint8Array(readFileSync(path)) };
+  } catch (error) {
+    return { problem: `cannot read ${path}: ${reason(error)}` };
+  }
+}
+
+function readJson(path: string): Parsed<unknown> {
+  const bytes = readBytes(path);
+  if ('problem' in bytes) {
+    return bytes;
+  }
+  try {
+    return { value: JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes.value)) as unknown };
+  } catch (error) {
+    return { problem: `${path} is not JSON: ${reason(error)}` };
+  }
+}
+
+/** Throws ERR_CLOISTER_POLICY with the mistakes in the file alone: what options add to it is validated later, with the whole. */
+export function readPolicyFile(path: string): Record<string, unknown> {
+  const option = `--policy ${path}`;
+  const json = readJson(path);
+  if ('problem' in json) {
+    throw policyError([{ code: 'bad-option', path: option, message: json.problem }], 'options');
+  }
+  try {
+    return { ...parsePolicyFile(json.value) };
+  } catch (error) {
+    if (error instanceof CloisterError && error.issues !== undefined) {
+      throw policyError(error.issues, `policy in ${path}`);
+    }
+    throw error;
+  }
+}
+
+/** `ENOENT` of a system error, else its message. */
+function reason(error: unknown): string {
+  if (!(error instanceof Error)) {
+    return String(error);
+  }
+  return 'code' in error &&
+    typeof error.code === 'string' &&
+    error.code.startsWith('E') &&
+    !error.code.startsWith('ERR_')
+    ? error.code
+    : error.message;
+}
