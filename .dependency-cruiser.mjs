@@ -35,7 +35,7 @@ const layering = Object.entries(modules).flatMap(([name, { may, types = [] }]) =
 ]);
 
 /** Runtime dependencies that have one place in the code. */
-const places = { 'node-gyp-build': '^lib/native/binding\\.ts$', commander: '^lib/cli/', picocolors: '^lib/cli/' };
+const places = { zod: '^lib/policy/', commander: '^lib/cli/', picocolors: '^lib/cli/' };
 
 const single = Object.entries(places).map(([dependency, place]) => ({
   name: `only-place-of-${dependency}`,
@@ -76,6 +76,7 @@ export default {
     },
   ],
   options: {
+    moduleSystems: ['es6'],
     doNotFollow: { path: 'node_modules' },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
