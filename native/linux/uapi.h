@@ -97,6 +97,7 @@ struct LandlockRulesetAttr {
   std::uint64_t scoped;
 };
 inline constexpr std::uint32_t kLandlockCreateRulesetVersion = 1;
+inline constexpr std::uint32_t kLandlockCreateRulesetErrata = 2;      // 6.15
 inline constexpr std::uint64_t kLandlockScopeAbstractUnixSocket = 1;  // 6.12
 inline constexpr std::uint64_t kLandlockScopeSignal = 2;              // 6.12
 
