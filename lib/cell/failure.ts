@@ -74,20 +74,19 @@ function commandError(
   });
 }
 
-/** Whether a thrown value is the addon's report of a failed system call. */
-export function isNativeFailure(value: unknown): value is NativeFailure {
-  return value instanceof Error && typeof (value as Partial<NativeFailure>).stage === 'number';
-}
-
-/** A start that failed in this process: the launcher could not be started, or a descriptor not be made. */
-export function nativeStartError(command: string, error: NativeFailure, launcherPath: string): CloisterError {
+/** A start that failed in this process: a directory or descriptor could not be made, or the launcher not be started. */
+export function localStartError(command: string, error: unknown, launcherPath: string): CloisterError {
+  const { stage, errno, syscall, detail, path } = error as Partial<NativeFailure> & NodeJS.ErrnoException;
+  if (errno === undefined || syscall === undefined) {
+    throw error;
+  }
   const failure: StageFailure = {
-    stage: stageName(error.stage),
-    errno: error.errno,
-    syscall: error.syscall,
-    detail: error.detail,
+    stage: stageName(stage ?? STAGE_NAMES.indexOf('mounts')),
+    errno,
+    syscall,
+    detail: detail ?? path ?? '',
   };
-  return startError(command, failure, ({ errno }) => launcherHint(launcherPath, errno));
+  return startError(command, failure, () => launcherHint(launcherPath, errno));
 }
 
 /** As the AbortError of Node.js, whose class is not public. */

@@ -1,34 +1,23 @@
 /** The process object of a cell. */
 
 import { EventEmitter } from 'node:events';
+import { mkdirSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 
 import { CloisterError } from '../errors.js';
 import { encodePlan } from '../native/encode.js';
 import { type CellEvent, type ConfirmedState, EndCause } from '../native/functions.js';
-import type { Plan } from '../plan/types.js';
 import type { Enforcement, IsolatedProcess, Outcome, Usage } from '../policy/types.js';
-import type { SpawnRequest } from '../policy/valid.js';
 import type { CellChannel } from './channel.js';
 import { Deferred } from './deferred.js';
 import { CellEnding } from './ending.js';
 import { confirmedEnforcement, refusal, shortfalls } from './enforcement.js';
-import { type Advice, abortError, isNativeFailure, nativeStartError, stageName, startError } from './failure.js';
+import { abortError, localStartError, stageName, startError } from './failure.js';
 import { outcomeReason } from './outcome.js';
+import type { CellStart } from './prepare.js';
 import { signalName, signalNumber } from './signals.js';
 import { CellStdio, type StdioStream, stdioKinds } from './stdio.js';
 import { TerminalStream } from './terminal.js';
-
-/** A cell that is decided and not started. */
-export interface CellStart {
-  readonly request: SpawnRequest;
-  readonly plan: Plan;
-  /** Compiled form of `plan.filter`. */
-  readonly filter: Uint8Array | null;
-  /** What will be in force when the plan is carried out. */
-  readonly expected: Enforcement;
-  readonly advice: Advice;
-}
 
 const SIGTERM = 15;
 const SIGKILL = 9;
@@ -151,16 +140,16 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
     }
     let descriptors: readonly number[];
     try {
+      for (const directory of this.#start.workDirectories) {
+        mkdirSync(directory, { mode: 0o700, recursive: true });
+      }
       const spawned = this.#channel.spawn(encodePlan(plan, filter), kinds, (event) => {
         this.#handle(event);
       });
       this.#ending.cellIs(spawned.cell);
       descriptors = spawned.descriptors;
     } catch (error) {
-      if (!isNativeFailure(error)) {
-        throw error;
-      }
-      return this.#neverStart(kinds, nativeStartError(request.command, error, this.#channel.launcherPath));
+      return this.#neverStart(kinds, localStartError(request.command, error, this.#channel.launcherPath));
     }
     this.ref();
     this.#listen(request.signal);

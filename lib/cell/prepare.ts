@@ -1,0 +1,57 @@
+/** From the arguments of a call to a cell that is decided: validated, planned, and nothing done yet. */
+
+import { bug } from '../errors.js';
+import { advise } from '../host/advice.js';
+import { hostFiles } from '../host/files.js';
+import { type HostInfo, hostInfo } from '../host/probe.js';
+import { Planner } from '../plan/compile.js';
+import type { Plan } from '../plan/types.js';
+import { parseRun, parseSpawn } from '../policy/parse.js';
+import type { Enforcement } from '../policy/types.js';
+import type { RunRequest, SpawnRequest } from '../policy/valid.js';
+import type { Advice } from './failure.js';
+
+/** A cell that is decided and not started. */
+export interface CellStart<Request extends SpawnRequest = SpawnRequest> {
+  readonly request: Request;
+  readonly plan: Plan;
+  /** Compiled form of `plan.filter`. */
+  readonly filter: Uint8Array | null;
+  /** What will be in force when the plan is carried out. */
+  readonly expected: Enforcement;
+  /** Directories of the host that the plan needs. */
+  readonly workDirectories: readonly string[];
+  readonly advice: Advice;
+}
+
+/** The arguments of spawnIsolated, in either form. Throws what parseSpawn and Planner.compile throw. */
+export function prepareSpawn(command: unknown, args: unknown, options?: unknown): CellStart {
+  return decide(parseSpawn(command, args, options));
+}
+
+/** The arguments of runIsolated. */
+export function prepareRun(command: unknown, args: unknown, options?: unknown): CellStart<RunRequest> {
+  return decide(parseRun(command, args, options));
+}
+
+let planner: { readonly host: HostInfo; readonly uid: number; readonly value: Planner } | undefined;
+
+function decide<Request extends SpawnRequest>(request: Request): CellStart<Request> {
+  const host = hostInfo();
+  const uid = process.geteuid?.() ?? 0;
+  if (planner?.host !== host || planner.uid !== uid) {
+    planner = { host, uid, value: new Planner({ ...host, files: hostFiles, uid }) };
+  }
+  const { plan, enforcement, workDirectories } = planner.value.compile(request);
+  if (plan.filter !== null) {
+    throw bug('a plan has a filter that nothing compiles');
+  }
+  return {
+    request,
+    plan,
+    filter: null,
+    expected: enforcement,
+    workDirectories,
+    advice: (failure) => advise(failure, host.features),
+  };
+}

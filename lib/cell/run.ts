@@ -1,0 +1,85 @@
+/** runIsolated: run to the end and collect. */
+
+import { finished, pipeline, Readable } from 'node:stream';
+
+import type { Outcome, RunOptions, RunResult } from '../policy/types.js';
+import type { RunRequest } from '../policy/valid.js';
+import { cellChannel } from './channel.js';
+import { prepareRun } from './prepare.js';
+import { CellProcess } from './process.js';
+
+/**
+ * Runs a program in a cell to its end and collects what it wrote. What the program did, a non-zero exit code or a signal included, is the result; the promise
+ * rejects where the program could not be started, or where `input` is a stream that fails.
+ *
+ * @param command - As for spawnIsolated.
+ * @param options - As for spawnIsolated, and `input`, `encoding`.
+ */
+export async function runIsolated(command: string, args?: readonly string[], options?: RunOptions): Promise<RunResult> {
+  const start = prepareRun(command, args, options);
+  const child = new CellProcess(start, cellChannel());
+  return await collect(child, start.request);
+}
+
+async function collect(child: CellProcess, request: RunRequest): Promise<RunResult> {
+  const { stdout, stderr } = child;
+  const output = gather(stdout);
+  // Of a terminal both are the one stream.
+  const errors = gather(stderr);
+  // An abort is told by the outcome's reason.
+  child.on('error', () => undefined);
+  const closed = new Promise<void>((resolve) => {
+    child.once('close', () => {
+      resolve();
+    });
+  });
+  const inputError = feed(request.input, child);
+  const outcome: Outcome = await child.outcome;
+  await closed;
+  const failed = inputError();
+  if (failed !== null) {
+    throw failed;
+  }
+  return { ...outcome, stdout: decode(output, request.encoding), stderr: decode(errors, request.encoding) };
+}
+
+function gather(stream: Readable | null): Buffer[] {
+  const chunks: Buffer[] = [];
+  stream?.on('data', (chunk: Buffer) => {
+    chunks.push(chunk);
+  });
+  return chunks;
+}
+
+function decode(chunks: readonly Buffer[], encoding: BufferEncoding | 'buffer'): string | Buffer {
+  const whole = Buffer.concat(chunks);
+  return encoding === 'buffer' ? whole : whole.toString(encoding);
+}
+
+/** Writes the input and closes it. A command that does not read all of it is its own affair; a stream that fails ends the cell. */
+function feed(input: RunRequest['input'], child: CellProcess): () => Error | null {
+  let failure: Error | null = null;
+  if (input === undefined) {
+    child.endInput();
+    return () => null;
+  }
+  const { stdin } = child;
+  if (stdin === null) {
+    return () => null;
+  }
+  // EPIPE and the like: the command ended, or closed its standard input.
+  stdin.on('error', () => undefined);
+  if (!(input instanceof Readable)) {
+    stdin.end(input);
+    return () => null;
+  }
+  // Registered before the pipeline, which passes the end of either stream on to the other: the first to fail is heard first.
+  finished(input, { writable: false }, (error) => {
+    if (error !== null && error !== undefined && !stdin.destroyed) {
+      failure = error;
+      child.kill('SIGKILL');
+    }
+  });
+  pipeline(input, stdin, () => undefined);
+  return () => failure;
+}

@@ -1,0 +1,10 @@
+/** The package's main entry point. */
+
+export { grace } from './cell/grace.js';
+export { runIsolated } from './cell/run.js';
+export { spawnIsolated } from './cell/spawn.js';
+export { CloisterError } from './errors.js';
+export type { CloisterErrorCode, PolicyIssue } from './errors.js';
+export { probe } from './host/probe.js';
+export type { Support } from './host/types.js';
+export type * from './policy/types.js';
