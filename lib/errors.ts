@@ -85,7 +85,10 @@ export class CloisterError extends Error {
 /** The error of a policy with at least one issue. The message lists all of them. */
 export function policyError(issues: readonly PolicyIssue[], subject = 'policy'): CloisterError {
   const lines = issues.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`));
-  const message = lines.length === 1 ? `invalid ${subject}: ${lines.join('')}` : `invalid ${subject}:\n${lines.map((line) => `  ${line}`).join('\n')}`;
+  const message =
+    lines.length === 1
+      ? `invalid ${subject}: ${lines.join('')}`
+      : `invalid ${subject}:\n${lines.map((line) => `  ${line}`).join('\n')}`;
   return new CloisterError(message, { code: 'ERR_CLOISTER_POLICY', issues });
 }
 
@@ -95,9 +98,18 @@ export function unsupported(feature: string, reason: string, hint?: string): Clo
 }
 
 /** The error of a path that a policy or a call names and that is not there. `operation`: what could not be done, e.g. `'cannot bind'`. */
-export function notFound(operation: string, path: string, details: { errno?: number; syscall?: string; hint?: string; cause?: unknown } = {}): CloisterError {
+export function notFound(
+  operation: string,
+  path: string,
+  details: { errno?: number; syscall?: string; hint?: string; cause?: unknown } = {},
+): CloisterError {
   const { errno = -2, ...rest } = details;
-  return new CloisterError(`${operation} ${path}: ${errnoName(errno)}`, { code: 'ERR_CLOISTER_NOT_FOUND', errno, path, ...rest });
+  return new CloisterError(`${operation} ${path}: ${errnoName(errno)}`, {
+    code: 'ERR_CLOISTER_NOT_FOUND',
+    errno,
+    path,
+    ...rest,
+  });
 }
 
 export interface SetupFailure {
@@ -114,7 +126,10 @@ export interface SetupFailure {
 
 /** The error of a system call that failed while a cell was being built. */
 export function setupError({ operation, ...details }: SetupFailure): CloisterError {
-  return new CloisterError(`${operation}: ${errnoName(details.errno)} (stage ${details.stage})`, { code: 'ERR_CLOISTER_SETUP', ...details });
+  return new CloisterError(`${operation}: ${errnoName(details.errno)} (stage ${details.stage})`, {
+    code: 'ERR_CLOISTER_SETUP',
+    ...details,
+  });
 }
 
 /** A state that the code excludes. Whoever sees it has found a mistake of ours. */

@@ -18,7 +18,11 @@ export function explainBlocked(features: HostFeatures, platform = 'linux'): stri
   if (!realRoot && settings.unprivilegedUserNamespaces === false) {
     return 'kernel.unprivileged_userns_clone is 0. Mend: sysctl -w kernel.unprivileged_userns_clone=1';
   }
-  if (!realRoot && settings.appArmorRestrictsUserNamespaces === true && (failure?.errno === 'EPERM' || failure?.errno === 'EACCES')) {
+  if (
+    !realRoot &&
+    settings.appArmorRestrictsUserNamespaces === true &&
+    (failure?.errno === 'EPERM' || failure?.errno === 'EACCES')
+  ) {
     return APPARMOR;
   }
   return failure === null ? 'no try was made' : explainFailure(failure.errno, failure.stage);
@@ -79,7 +83,11 @@ const REFUSED = ['EPERM', 'EACCES'] as const;
 
 /** The first rule that fits decides. */
 const RULES: readonly Rule[] = [
-  { stage: 'clone', errnos: ['EAGAIN'], hint: () => 'this user has too many processes: ulimit -u, or the pids controller of the cgroup' },
+  {
+    stage: 'clone',
+    errnos: ['EAGAIN'],
+    hint: () => 'this user has too many processes: ulimit -u, or the pids controller of the cgroup',
+  },
   { stage: 'clone', errnos: ['ENOMEM'], hint: () => 'memory is short' },
   { stage: 'clone', errnos: ['EMFILE', 'ENFILE'], hint: () => 'too many open descriptors: raise ulimit -n' },
   { stage: 'clone', hint: (failure, features) => explainBlocked(withFailure(features, failure)) },
@@ -91,27 +99,86 @@ const RULES: readonly Rule[] = [
     hint: ({ detail }) =>
       `the file system of ${detail} has no id-mapped mounts: use a directory on ext4, xfs, btrfs or tmpfs, run as another user than root, or give the host uid up with user: {hostRoot: true}`,
   },
-  { stage: 'mounts', errnos: ['ELOOP'], hint: ({ detail }) => `${detail} was replaced by a symbolic link after the plan was made, which is not followed` },
-  { stage: 'mounts', errnos: ['ENOENT'], hint: ({ detail }) => `${detail} disappeared after the plan was made; a bind may be 'optional'` },
-  { stage: 'mounts', errnos: ['ENOSPC'], hint: () => 'raise limits.scratch if files of the policy do not fit; with very many mounts: sysctl fs.mount-max' },
-  { stage: 'mounts', errnos: REFUSED, syscall: /^(fsmount|fsconfig)$/, hint: ({ detail }) => (detail === '/proc' || detail === 'proc' ? MASKED_PROC : FILESYSTEM_REFUSED) },
+  {
+    stage: 'mounts',
+    errnos: ['ELOOP'],
+    hint: ({ detail }) => `${detail} was replaced by a symbolic link after the plan was made, which is not followed`,
+  },
+  {
+    stage: 'mounts',
+    errnos: ['ENOENT'],
+    hint: ({ detail }) => `${detail} disappeared after the plan was made; a bind may be 'optional'`,
+  },
+  {
+    stage: 'mounts',
+    errnos: ['ENOSPC'],
+    hint: () => 'raise limits.scratch if files of the policy do not fit; with very many mounts: sysctl fs.mount-max',
+  },
+  {
+    stage: 'mounts',
+    errnos: REFUSED,
+    syscall: /^(fsmount|fsconfig)$/,
+    hint: ({ detail }) => (detail === '/proc' || detail === 'proc' ? MASKED_PROC : FILESYSTEM_REFUSED),
+  },
   { stage: 'mounts', errnos: ['ENODEV'], hint: () => 'this kernel lacks that file system' },
-  { stage: 'mounts', errnos: ['ENOSYS'], hint: () => "the kernel is older than Linux 5.10, or a container's system call filter hides the call" },
+  {
+    stage: 'mounts',
+    errnos: ['ENOSYS'],
+    hint: () => "the kernel is older than Linux 5.10, or a container's system call filter hides the call",
+  },
   { stage: 'mounts', errnos: ['EACCES'], hint: ({ detail }) => `this user cannot reach ${detail}` },
-  { stage: 'mounts', errnos: ['EPERM'], hint: () => "a container's system call filter or a security module forbids it" },
-  { stage: 'network', errnos: REFUSED, hint: () => "a security module or a container's filter forbids it; net: 'host' does without" },
-  { stage: 'landlock', errnos: ['E2BIG'], hint: () => 'this process has nested 16 Landlock domains already, which is the most' },
+  {
+    stage: 'mounts',
+    errnos: ['EPERM'],
+    hint: () => "a container's system call filter or a security module forbids it",
+  },
+  {
+    stage: 'network',
+    errnos: REFUSED,
+    hint: () => "a security module or a container's filter forbids it; net: 'host' does without",
+  },
+  {
+    stage: 'landlock',
+    errnos: ['E2BIG'],
+    hint: () => 'this process has nested 16 Landlock domains already, which is the most',
+  },
   { stage: 'limits', errnos: REFUSED, hint: () => 'a limit is above what this process may set' },
   { stage: 'init', errnos: ['EAGAIN'], hint: () => 'limits.processes is too small for the cell to start' },
   { stage: 'filter', errnos: ['EINVAL'], hint: () => 'this kernel does not know a part of the filter' },
   { stage: 'filter', errnos: ['ENOMEM'], hint: () => 'this process has inherited too many filters' },
-  { stage: 'exec', syscall: /chdir/, hint: () => 'put the working directory into the cell with unveil or mounts, or choose another cwd' },
-  { stage: 'exec', errnos: ['ENOENT'], syscall: /interpreter/, hint: () => "show its interpreter or dynamic loader as well: unveil it with 'rx'" },
-  { stage: 'exec', errnos: ['ENOENT', 'ENOTDIR'], hint: () => "it is not in the cell: root 'system' has /usr, anything else is shown by unveil with 'rx'" },
-  { stage: 'exec', errnos: ['EACCES'], hint: () => "it lacks the executable bit, or lies where no programs may run: unveil it with 'x', or set 'executable' on its mount" },
+  {
+    stage: 'exec',
+    syscall: /chdir/,
+    hint: () => 'put the working directory into the cell with unveil or mounts, or choose another cwd',
+  },
+  {
+    stage: 'exec',
+    errnos: ['ENOENT'],
+    syscall: /interpreter/,
+    hint: () => "show its interpreter or dynamic loader as well: unveil it with 'rx'",
+  },
+  {
+    stage: 'exec',
+    errnos: ['ENOENT', 'ENOTDIR'],
+    hint: () => "it is not in the cell: root 'system' has /usr, anything else is shown by unveil with 'rx'",
+  },
+  {
+    stage: 'exec',
+    errnos: ['EACCES'],
+    hint: () =>
+      "it lacks the executable bit, or lies where no programs may run: unveil it with 'x', or set 'executable' on its mount",
+  },
   { stage: 'exec', errnos: ['ENOEXEC'], hint: () => 'it is neither a program for this machine nor a script with #!' },
-  { stage: 'exec', errnos: ['E2BIG'], hint: () => 'arguments and environment are too large: raise limits.stack, or pass the data by stdin' },
-  { stage: 'exec', errnos: ['ENOMEM'], hint: () => 'limits.addressSpace is too small for the program, or memory is short' },
+  {
+    stage: 'exec',
+    errnos: ['E2BIG'],
+    hint: () => 'arguments and environment are too large: raise limits.stack, or pass the data by stdin',
+  },
+  {
+    stage: 'exec',
+    errnos: ['ENOMEM'],
+    hint: () => 'limits.addressSpace is too small for the program, or memory is short',
+  },
 ];
 
 const FILESYSTEM_REFUSED = 'this kernel does not allow that file system in a user namespace';

@@ -16,7 +16,8 @@ export const hostFiles: HostFiles = {
   readLink: (path) => attempt(path, () => readlinkSync(path)) ?? '',
   list: (path) => attempt(path, () => readdirSync(path)) ?? [],
   realPath: (path) => attempt(path, () => realpathSync.native(path)),
-  mounts: () => parseMountInfo(attempt('/proc/self/mountinfo', () => readFileSync('/proc/self/mountinfo', 'utf8')) ?? ''),
+  mounts: () =>
+    parseMountInfo(attempt('/proc/self/mountinfo', () => readFileSync('/proc/self/mountinfo', 'utf8')) ?? ''),
   sockets: () => parseUnixSockets(attempt('/proc/net/unix', () => readFileSync('/proc/net/unix', 'utf8')) ?? ''),
 };
 
@@ -28,7 +29,14 @@ function attempt<T>(path: string, look: () => T): T | null {
     if (ABSENT.has(code)) {
       return null;
     }
-    throw setupError({ operation: `cannot look at ${path}`, stage: 'mounts', errno: errno ?? 0, syscall, path, cause: error });
+    throw setupError({
+      operation: `cannot look at ${path}`,
+      stage: 'mounts',
+      errno: errno ?? 0,
+      syscall,
+      path,
+      cause: error,
+    });
   }
 }
 

@@ -41,7 +41,11 @@ function look(): HostInfo {
 }
 
 /** Rights of Landlock by the ABI that brought them (landlock(7)). Later ABIs (7: audit, 8: thread sync) brought no right that is used here. */
-const LANDLOCK_RIGHTS: readonly { readonly abi: number; readonly kind: 'fs' | 'net' | 'scope'; readonly names: readonly string[] }[] = [
+const LANDLOCK_RIGHTS: readonly {
+  readonly abi: number;
+  readonly kind: 'fs' | 'net' | 'scope';
+  readonly names: readonly string[];
+}[] = [
   {
     abi: 1,
     kind: 'fs',
@@ -70,7 +74,13 @@ const LANDLOCK_RIGHTS: readonly { readonly abi: number; readonly kind: 'fs' | 'n
 
 /** The launcher's lines of `key=value`. A key that is missing counts as "no". */
 export function parseProbe(text: string, machine: { platform: string; arch: string }): HostInfo {
-  const values = new Map(text.split('\n').flatMap((line) => (line.includes('=') ? [[line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)] as const] : [])));
+  const values = new Map(
+    text
+      .split('\n')
+      .flatMap((line) =>
+        line.includes('=') ? [[line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)] as const] : [],
+      ),
+  );
   const features = parseFeatures(values);
   const support: Support = {
     ...machine,
@@ -115,7 +125,10 @@ function parseFeatures(values: ReadonlyMap<string, string>): HostFeatures {
       unprivilegedUserNamespaces: flag(values.get('unprivileged_userns_clone')),
       appArmorRestrictsUserNamespaces: flag(values.get('apparmor_restrict_userns')),
     },
-    failure: ['userns', 'mountns', 'pidns', 'tmpfsmount', 'procmount'].map((key) => failureOf(key, values.get(key))).find((failure) => failure !== null) ?? null,
+    failure:
+      ['userns', 'mountns', 'pidns', 'tmpfsmount', 'procmount']
+        .map((key) => failureOf(key, values.get(key)))
+        .find((failure) => failure !== null) ?? null,
   };
 }
 
@@ -141,7 +154,8 @@ function parseLandlock(abi: number): Support['landlock'] {
   if (!Number.isInteger(abi) || abi < 1) {
     return null;
   }
-  const names = (kind: 'fs' | 'net' | 'scope'): string[] => LANDLOCK_RIGHTS.filter((step) => step.kind === kind && step.abi <= abi).flatMap((step) => step.names);
+  const names = (kind: 'fs' | 'net' | 'scope'): string[] =>
+    LANDLOCK_RIGHTS.filter((step) => step.kind === kind && step.abi <= abi).flatMap((step) => step.names);
   return { abi, fs: names('fs'), net: names('net'), scope: names('scope') };
 }
 

@@ -6,7 +6,10 @@ import { HOME } from '../policy/defaults.js';
 const OVERFLOW_ID = 65534;
 
 export function passwdFile(uid: number, gid: number): string {
-  const lines = ['root:x:0:0:root:/root:/bin/sh', `nobody:x:${String(OVERFLOW_ID)}:${String(OVERFLOW_ID)}:nobody:/nonexistent:/bin/false`];
+  const lines = [
+    'root:x:0:0:root:/root:/bin/sh',
+    `nobody:x:${String(OVERFLOW_ID)}:${String(OVERFLOW_ID)}:nobody:/nonexistent:/bin/false`,
+  ];
   const own = (name: string): string => `${name}:x:${String(uid)}:${String(gid)}:${name}:${HOME}:/bin/sh`;
   if (uid === 0) {
     lines[0] = own('root');

@@ -70,7 +70,10 @@ export class Planner {
     return { plan, enforcement: expected(context, plan, limits.mechanisms), workDirectories };
   }
 
-  #planMounts(context: PlanContext, policy: CellPolicy): { mounts: readonly MountOperation[]; workDirectories: readonly string[] } {
+  #planMounts(
+    context: PlanContext,
+    policy: CellPolicy,
+  ): { mounts: readonly MountOperation[]; workDirectories: readonly string[] } {
     const issues: PolicyIssue[] = [];
     const planted = reported('root', () => this.#root(context, policy));
     const tree = new Tree(context.files, planted.tree);
@@ -113,7 +116,7 @@ interface PlantedRoot {
 }
 
 function emitTree({ files, uid }: PlanContext, tree: Tree): MountOperation[] {
-  return reported('mounts', () => emit(tree, { inspect: files.inspect, uid }));
+  return reported('mounts', () => emit(tree, { files, uid }));
 }
 
 // Policies of one program differ little; a caller that makes up a new uid for every cell must not fill the memory.
@@ -134,9 +137,14 @@ function requireProc({ features, degrade, missing }: PlanContext): void {
   if (features.freshProc) {
     return;
   }
-  const reason = 'parts of the /proc in sight are covered, as container engines do, and the kernel then allows no new one in a user namespace';
+  const reason =
+    'parts of the /proc in sight are covered, as container engines do, and the kernel then allows no new one in a user namespace';
   if (!degrade) {
-    throw unsupported("the cell's own /proc", reason, "let the container see all of /proc (docker run --security-opt systempaths=unconfined), or set onUnsupported: 'degrade'");
+    throw unsupported(
+      "the cell's own /proc",
+      reason,
+      "let the container see all of /proc (docker run --security-opt systempaths=unconfined), or set onUnsupported: 'degrade'",
+    );
   }
   missing.push({ feature: "the cell's own /proc", reason });
 }

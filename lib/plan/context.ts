@@ -41,7 +41,11 @@ export function mountTable(mounts: ReturnType<HostFiles['mounts']>): MountTable 
   };
 }
 
-export function planContext(host: PlanHost, { powerfulMounts, fileSystemOf }: MountTable, { user, onUnsupported }: CellPolicy): PlanContext {
+export function planContext(
+  host: PlanHost,
+  { powerfulMounts, fileSystemOf }: MountTable,
+  { user, onUnsupported }: CellPolicy,
+): PlanContext {
   const { support, features, files, uid } = host;
   return {
     support,
@@ -59,7 +63,11 @@ export function planContext(host: PlanHost, { powerfulMounts, fileSystemOf }: Mo
 /** Without id maps a root caller's cell would see the caller's files as somebody else's. */
 export function requireIdMaps({ idMapped, features }: PlanContext): void {
   if (idMapped && !features.idMappedBinds) {
-    throw unsupported('files of a root caller', 'this kernel has no id-mapped mounts, so the cell would see them as somebody else\'s', NO_ID_MAPS);
+    throw unsupported(
+      'files of a root caller',
+      "this kernel has no id-mapped mounts, so the cell would see them as somebody else's",
+      NO_ID_MAPS,
+    );
   }
 }
 

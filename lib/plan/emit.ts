@@ -1,6 +1,6 @@
 /** From the planned tree to the operations that build it: parents before children, what a file system holds right after the file system itself. */
 
-import type { HostFile } from '../host/types.js';
+import type { HostFiles } from '../host/types.js';
 import { join } from '../util/paths.js';
 import { Refusal } from './refusal.js';
 import type { Mount, Node, Tree, View } from './tree.js';
@@ -24,7 +24,7 @@ interface Ground {
 
 /** What emission needs to know about the host. */
 export interface EmitContext {
-  readonly inspect: (path: string) => HostFile | null;
+  readonly files: Pick<HostFiles, 'inspect'>;
   /** The caller's uid, which is the cell's user as far as files are concerned. */
   readonly uid: number;
 }
@@ -56,7 +56,14 @@ class Emitter {
     this.#node(this.#tree.root, '/');
     if (this.#stage !== null) {
       const size = NAMES_SIZE + this.#stageContents;
-      this.#operations.unshift({ kind: 'tmpfs', at: { in: 'stage', path: '/' }, size, inodes: inodesFor(size), mode: 0o755, executable: true });
+      this.#operations.unshift({
+        kind: 'tmpfs',
+        at: { in: 'stage', path: '/' },
+        size,
+        inodes: inodesFor(size),
+        mode: 0o755,
+        executable: true,
+      });
     }
     return [...this.#operations, ...this.#seals];
   }
@@ -113,7 +120,14 @@ class Emitter {
     const ground = { filesystem: this.#newFileSystem(), path: '', use: (bytes: number) => (contents += bytes) };
     this.#create(node, ground);
     const size = mount.size + contents;
-    this.#operations.splice(position, 0, { kind: 'tmpfs', at, size, inodes: Math.max(mount.inodes, inodesFor(size)), mode, executable });
+    this.#operations.splice(position, 0, {
+      kind: 'tmpfs',
+      at,
+      size,
+      inodes: Math.max(mount.inodes, inodesFor(size)),
+      mode,
+      executable,
+    });
     if (mount.sealed) {
       this.#seals.push({ kind: 'seal', at });
     }
@@ -128,7 +142,12 @@ class Emitter {
         this.#make(made, path, ground);
       } else if (child.mount === null && continuesUpper(child) && hasMade(child)) {
         // A directory of a lower layer that gets a new name: it is merged with one in the layer above, which says how it looks.
-        this.#operations.push({ kind: 'directory', filesystem: ground.filesystem, path, mode: this.#modeOf(child.view) });
+        this.#operations.push({
+          kind: 'directory',
+          filesystem: ground.filesystem,
+          path,
+          mode: this.#modeOf(child.view),
+        });
       } else {
         continue;
       }
@@ -148,7 +167,13 @@ class Emitter {
         break;
       case 'file':
         use(pages(made.content));
-        this.#operations.push({ kind: 'file', filesystem, path, mode: made.mode, ...(made.content === undefined ? {} : { content: made.content }) });
+        this.#operations.push({
+          kind: 'file',
+          filesystem,
+          path,
+          mode: made.mode,
+          ...(made.content === undefined ? {} : { content: made.content }),
+        });
     }
   }
 
@@ -168,19 +193,40 @@ class Emitter {
       const inParent = (path: string): string => join(parent, path.slice(path.lastIndexOf('/') + 1));
       const lower = mount.lower.map((source) => this.#stageBind(source, layers));
       this.#newFileSystem();
-      this.#operations.push({ kind: 'overlay', at, lower, upper: inParent(mount.upper.upper), work: inParent(mount.upper.work), executable: true });
+      this.#operations.push({
+        kind: 'overlay',
+        at,
+        lower,
+        upper: inParent(mount.upper.upper),
+        work: inParent(mount.upper.work),
+        executable: true,
+      });
       return;
     }
     const { size } = mount.upper;
     const scratch = this.#stageDirectory('scratch', 0o755);
     const filesystem = this.#newFileSystem();
-    this.#operations.push({ kind: 'tmpfs', at: { in: 'stage', path: scratch }, size, inodes: inodesFor(size), mode: 0o755, executable: true });
+    this.#operations.push({
+      kind: 'tmpfs',
+      at: { in: 'stage', path: scratch },
+      size,
+      inodes: inodesFor(size),
+      mode: 0o755,
+      executable: true,
+    });
     this.#operations.push({ kind: 'directory', filesystem, path: 'upper', mode: this.#modeOf(node.view) });
     this.#operations.push({ kind: 'directory', filesystem, path: 'work', mode: 0o755 });
     this.#create(node, { filesystem, path: 'upper/', use: () => 0 });
     const lower = mount.lower.map((source) => this.#stageBind(source, layers));
     this.#newFileSystem();
-    this.#operations.push({ kind: 'overlay', at, lower, upper: join(scratch, 'upper'), work: join(scratch, 'work'), executable: true });
+    this.#operations.push({
+      kind: 'overlay',
+      at,
+      lower,
+      upper: join(scratch, 'upper'),
+      work: join(scratch, 'work'),
+      executable: true,
+    });
   }
 
   /** A file that does not lie in a sealed file system: made in the stage and bound, so that its mode alone does not decide who may change it. */
@@ -188,7 +234,13 @@ class Emitter {
     const path = this.#stageName('file');
     const stage = this.#needStage();
     stage.use(pages(mount.content));
-    this.#operations.push({ kind: 'file', filesystem: stage.filesystem, path: path.slice(1), mode: mount.mode, content: mount.content });
+    this.#operations.push({
+      kind: 'file',
+      filesystem: stage.filesystem,
+      path: path.slice(1),
+      mode: mount.mode,
+      content: mount.content,
+    });
     const { writable } = mount;
     this.#operations.push({
       kind: 'bind',
@@ -203,7 +255,10 @@ class Emitter {
     });
   }
 
-  #stageBind(source: string, { writable = false, executable, idMapped }: { writable?: boolean; executable: boolean; idMapped: boolean }): string {
+  #stageBind(
+    source: string,
+    { writable = false, executable, idMapped }: { writable?: boolean; executable: boolean; idMapped: boolean },
+  ): string {
     const path = this.#stageDirectory('layer', 0o755);
     this.#operations.push({
       kind: 'bind',
@@ -245,7 +300,10 @@ class Emitter {
    * his, else what others may. Otherwise the cover would open what the host keeps closed.
    */
   #modeOf(view: View): number {
-    const file = view.kind === 'host' && view.directories[0] !== undefined ? this.#context.inspect(view.directories[0]) : null;
+    const file =
+      view.kind === 'host' && view.directories[0] !== undefined
+        ? this.#context.files.inspect(view.directories[0])
+        : null;
     if (file === null) {
       return 0o755;
     }
@@ -255,7 +313,17 @@ class Emitter {
 
 function bindOperation(mount: Mount & { kind: 'bind' }, at: Place): BindOperation {
   const { source, recursive, writable, executable, devices, idMapped, optional } = mount;
-  return { kind: 'bind', from: { in: 'host', path: source }, at, recursive, writable, executable, devices, idMapped, optional };
+  return {
+    kind: 'bind',
+    from: { in: 'host', path: source },
+    at,
+    recursive,
+    writable,
+    executable,
+    devices,
+    idMapped,
+    optional,
+  };
 }
 
 function continuesUpper(node: Node): boolean {

@@ -6,17 +6,39 @@ import type { MountOperation, Place, Plan } from './types.js';
 export function explainPlan(plan: Plan): string {
   const { identity, command } = plan;
   const sections: [string, readonly string[]][] = [
-    ['command', [command.name, `looked for at ${command.candidates.join(', ')}`, `arguments ${JSON.stringify(command.argv)}`, `working directory ${command.cwd}`]],
+    [
+      'command',
+      [
+        command.name,
+        `looked for at ${command.candidates.join(', ')}`,
+        `arguments ${JSON.stringify(command.argv)}`,
+        `working directory ${command.cwd}`,
+      ],
+    ],
     ['environment', command.environment],
     ['namespaces', [plan.namespaces.join(', ')]],
-    ['identity', [`uid ${String(identity.uid)}, gid ${String(identity.gid)} inside; ${identity.host === 'caller' ? "the caller's own" : 'an unprivileged pair'} on the host`]],
+    [
+      'identity',
+      [
+        `uid ${String(identity.uid)}, gid ${String(identity.gid)} inside; ${identity.host === 'caller' ? "the caller's own" : 'an unprivileged pair'} on the host`,
+      ],
+    ],
     ['network', [plan.loopback ? 'a loopback interface of its own, nothing else' : "the host's"]],
     ['hostname', plan.hostname === '' ? [] : [plan.hostname]],
     ['files', plan.mounts.map(explainMount)],
     ['capabilities', [plan.capabilities.length === 0 ? 'none' : plan.capabilities.join(', ')]],
     ['landlock', plan.landlock === null ? [] : [`scopes ${plan.landlock.scoped.join(', ')}`]],
-    ['limits', [...plan.limits.map(({ resource, value }) => `${resource} ${String(value)}`), ...(plan.wallTime === null ? [] : [`wall time ${String(plan.wallTime)} ms`])]],
-    ['terminal', plan.terminal === null ? [] : [`${String(plan.terminal.columns)} columns, ${String(plan.terminal.rows)} rows`]],
+    [
+      'limits',
+      [
+        ...plan.limits.map(({ resource, value }) => `${resource} ${String(value)}`),
+        ...(plan.wallTime === null ? [] : [`wall time ${String(plan.wallTime)} ms`]),
+      ],
+    ],
+    [
+      'terminal',
+      plan.terminal === null ? [] : [`${String(plan.terminal.columns)} columns, ${String(plan.terminal.rows)} rows`],
+    ],
   ];
   return sections
     .filter(([, lines]) => lines.length > 0)
@@ -26,7 +48,12 @@ export function explainPlan(plan: Plan): string {
 
 /** The plan as JSON: bytes as their size, bigints as text. */
 export function planToJson(plan: Plan, indent: number = 2): string {
-  return JSON.stringify(plan, (_key, value: unknown) => (value instanceof Uint8Array ? `${String(value.length)} bytes` : typeof value === 'bigint' ? String(value) : value), indent);
+  return JSON.stringify(
+    plan,
+    (_key, value: unknown) =>
+      value instanceof Uint8Array ? `${String(value.length)} bytes` : typeof value === 'bigint' ? String(value) : value,
+    indent,
+  );
 }
 
 function explainMount(operation: MountOperation): string {
@@ -54,9 +81,27 @@ function explainMount(operation: MountOperation): string {
   }
 }
 
-function bindFlags({ writable, executable, recursive, devices, idMapped, optional }: MountOperation & { kind: 'bind' }): string {
-  const words = [writable ? 'writable' : 'read-only', executable ? '' : 'no programs', recursive ? 'with what is mounted below' : ''];
-  return [...words, devices ? 'usable as device' : '', idMapped ? "as the caller's" : '', optional ? 'if it is there' : ''].filter((word) => word !== '').join(', ');
+function bindFlags({
+  writable,
+  executable,
+  recursive,
+  devices,
+  idMapped,
+  optional,
+}: MountOperation & { kind: 'bind' }): string {
+  const words = [
+    writable ? 'writable' : 'read-only',
+    executable ? '' : 'no programs',
+    recursive ? 'with what is mounted below' : '',
+  ];
+  return [
+    ...words,
+    devices ? 'usable as device' : '',
+    idMapped ? "as the caller's" : '',
+    optional ? 'if it is there' : '',
+  ]
+    .filter((word) => word !== '')
+    .join(', ');
 }
 
 function where({ in: tree, path }: Place): string {
@@ -73,5 +118,9 @@ function octal(mode: number): string {
 
 /** Control characters in a path must not reach a terminal. */
 function printable(line: string): string {
-  return line.replace(/[\p{Cc}\p{Cf}]/gu, (character) => JSON.stringify(character).slice(1, -1).replace(/^([\u007f-\u{10ffff}])$/u, (c) => `\\u{${(c.codePointAt(0) ?? 0).toString(16)}}`));
+  return line.replace(/[\p{Cc}\p{Cf}]/gu, (character) =>
+    JSON.stringify(character)
+      .slice(1, -1)
+      .replace(/^([\u007f-\u{10ffff}])$/u, (c) => `\\u{${(c.codePointAt(0) ?? 0).toString(16)}}`),
+  );
 }

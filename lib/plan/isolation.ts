@@ -31,7 +31,11 @@ export function planNamespaces(context: PlanContext, { net }: CellPolicy): Names
 function doWithout({ support, degrade, missing }: PlanContext, name: NamespaceName): false {
   const reason = support.namespacesBlockedBy ?? 'this kernel was built without it';
   if (!degrade || ESSENTIAL.includes(name)) {
-    throw unsupported(FEATURES[name], reason, ESSENTIAL.includes(name) ? 'see cloister probe' : "set onUnsupported: 'degrade' to go on without");
+    throw unsupported(
+      FEATURES[name],
+      reason,
+      ESSENTIAL.includes(name) ? 'see cloister probe' : "set onUnsupported: 'degrade' to go on without",
+    );
   }
   missing.push({ feature: FEATURES[name], reason });
   return false;
@@ -41,7 +45,11 @@ const SCOPES = ['abstract-unix-socket', 'signal'] as const;
 const SCOPES_ABI = 6;
 
 /** The pid namespace keeps signals in, a network namespace of its own keeps abstract sockets in: Landlock's scopes are a second lock, or the only one. */
-export function planScopes(context: PlanContext, { scope }: CellPolicy, namespaces: readonly NamespaceName[]): Plan['landlock'] {
+export function planScopes(
+  context: PlanContext,
+  { scope }: CellPolicy,
+  namespaces: readonly NamespaceName[],
+): Plan['landlock'] {
   if (scope === false) {
     return null;
   }
@@ -49,9 +57,14 @@ export function planScopes(context: PlanContext, { scope }: CellPolicy, namespac
     return { scoped: SCOPES };
   }
   if (!namespaces.includes('net')) {
-    const reason = "with the host's network its abstract Unix sockets can be reached, and this kernel has no Landlock scopes (Linux 6.12, ABI 6)";
+    const reason =
+      "with the host's network its abstract Unix sockets can be reached, and this kernel has no Landlock scopes (Linux 6.12, ABI 6)";
     if (!context.degrade) {
-      throw unsupported('scope', reason, "set scope: false to allow it, net: 'none' to avoid it, or onUnsupported: 'degrade'");
+      throw unsupported(
+        'scope',
+        reason,
+        "set scope: false to allow it, net: 'none' to avoid it, or onUnsupported: 'degrade'",
+      );
     }
     context.missing.push({ feature: 'scope', reason });
   }

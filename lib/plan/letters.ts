@@ -21,7 +21,13 @@ export function lettersByMount({ read, write, execute, create }: Permissions, ki
   // A single file that is a mount point can be neither removed nor replaced (EBUSY), so there is nothing that 'c' would add.
   if (kind === 'directory' && write !== create) {
     const [granted, missing] = write ? ['writing', 'creating and removing'] : ['creating and removing', 'writing'];
-    return { ...answer, beyond: { reason: `a mount cannot allow ${granted} without ${missing}`, hint: `write both 'w' and 'c', as in '${execute ? 'rwxc' : 'rwc'}'` } };
+    return {
+      ...answer,
+      beyond: {
+        reason: `a mount cannot allow ${granted} without ${missing}`,
+        hint: `write both 'w' and 'c', as in '${execute ? 'rwxc' : 'rwc'}'`,
+      },
+    };
   }
   return { ...answer, beyond: null };
 }

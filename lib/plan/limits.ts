@@ -34,7 +34,11 @@ export function planLimits(context: PlanContext, { limits, user }: CellPolicy): 
   if (processes !== null) {
     resources.push({ resource: 'RLIMIT_NPROC', value: processes });
   }
-  const optional = { RLIMIT_FSIZE: limits.fileSize, RLIMIT_STACK: limits.stack, RLIMIT_AS: limits.addressSpace } as const;
+  const optional = {
+    RLIMIT_FSIZE: limits.fileSize,
+    RLIMIT_STACK: limits.stack,
+    RLIMIT_AS: limits.addressSpace,
+  } as const;
   for (const resource of ['RLIMIT_FSIZE', 'RLIMIT_STACK', 'RLIMIT_AS'] as const) {
     const value = optional[resource];
     if (value !== null) {
@@ -59,7 +63,11 @@ function mechanismsOf(limits: ValidLimits, countsProcesses: boolean): Record<str
  * RLIMIT_NPROC counts the processes of the cell's host uid: those of the cell alone where the uid is its own, or where the kernel counts per user
  * namespace. Anywhere else all processes of the caller would count, and a cell could not even start. The cell's init is one more process.
  */
-function processLimit({ features, degrade, missing }: PlanContext, { processes }: ValidLimits, hostRoot: boolean): number | null {
+function processLimit(
+  { features, degrade, missing }: PlanContext,
+  { processes }: ValidLimits,
+  hostRoot: boolean,
+): number | null {
   const reason = whyNotCounted(features.realRoot, hostRoot, features.processesPerNamespace);
   if (reason === null) {
     return (processes ?? PROCESSES) + 1;
@@ -77,5 +85,7 @@ function whyNotCounted(realRoot: boolean, hostRoot: boolean, perNamespace: boole
   if (realRoot && hostRoot) {
     return "RLIMIT_NPROC does not bind the host's root";
   }
-  return realRoot || perNamespace ? null : 'this kernel counts all processes of the user together, not those of the cell (Linux 5.14 counts them apart)';
+  return realRoot || perNamespace
+    ? null
+    : 'this kernel counts all processes of the user together, not those of the cell (Linux 5.14 counts them apart)';
 }

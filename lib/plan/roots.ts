@@ -8,7 +8,17 @@ import { groupFile, passwdFile } from './accounts.js';
 import { type PlanContext, requireIdMaps } from './context.js';
 import { Refusal } from './refusal.js';
 import { SYSTEM_DIRECTORIES, SYSTEM_FILES } from './system-files.js';
-import { type Location, type Made, mountedRoot, ownRoot, type Node, placeOf, shownDirectory, target, Tree } from './tree.js';
+import {
+  type Location,
+  type Made,
+  mountedRoot,
+  ownRoot,
+  type Node,
+  placeOf,
+  shownDirectory,
+  target,
+  Tree,
+} from './tree.js';
 import { bind, DEV, discardingOverlay, mask, type Placed, PROC, tmpfs } from './views.js';
 
 /** Top-level names of the host that root 'host' covers: whatever the cell needs of them it has of its own. */
@@ -49,7 +59,18 @@ function rootNode(context: PlanContext, { limits }: CellPolicy, root: ValidRoot)
     const { mount, view } = discardingOverlay([source], limits.scratch, context.idMapped);
     return { root: mountedRoot(mount, view), needsStage: true };
   }
-  const { mount, view } = bind({ source, directory: true, writable, executable: true, idMapped: context.idMapped, optional: false, devices: false }, context.features);
+  const { mount, view } = bind(
+    {
+      source,
+      directory: true,
+      writable,
+      executable: true,
+      idMapped: context.idMapped,
+      optional: false,
+      devices: false,
+    },
+    context.features,
+  );
   return { root: mountedRoot(mount, view), needsStage: true };
 }
 
@@ -107,10 +128,24 @@ function addSystemFile({ files, features }: PlanContext, tree: Tree, path: strin
   showReadOnly({ features }, tree, source, path, file);
 }
 
-function showReadOnly({ features }: Pick<PlanContext, 'features'>, tree: Tree, source: string, path: string, { kind }: HostFile): void {
+function showReadOnly(
+  { features }: Pick<PlanContext, 'features'>,
+  tree: Tree,
+  source: string,
+  path: string,
+  { kind }: HostFile,
+): void {
   const directory = kind === 'directory';
   // Not id-mapped: the cell of a root caller sees the host's own system files as anybody does.
-  place(tree, path, directory, bind({ source, directory, writable: false, executable: true, idMapped: false, optional: false, devices: false }, features));
+  place(
+    tree,
+    path,
+    directory,
+    bind(
+      { source, directory, writable: false, executable: true, idMapped: false, optional: false, devices: false },
+      features,
+    ),
+  );
 }
 
 function addStandardMounts(context: PlanContext, tree: Tree, { limits, onUnsupported }: CellPolicy): void {
@@ -144,7 +179,10 @@ export function mountPoint(tree: Tree, location: Location, directory: boolean, b
     return tree.make(location, directory ? { type: 'directory', mode: 0o755 } : { type: 'file', mode: 0o644 }, by);
   }
   if ((target(location).type === 'directory') !== directory) {
-    throw new Refusal('wrong-kind', `${placeOf(location)} is ${directory ? 'not ' : ''}a directory, and what would cover it is ${directory ? 'one' : 'not'}`);
+    throw new Refusal(
+      'wrong-kind',
+      `${placeOf(location)} is ${directory ? 'not ' : ''}a directory, and what would cover it is ${directory ? 'one' : 'not'}`,
+    );
   }
   return tree.own(location);
 }
@@ -171,7 +209,12 @@ function hideSockets({ files }: PlanContext, tree: Tree): void {
 }
 
 /** Covers the file systems below a bound directory that hand out power over the host, such as a proc that lies in an unpacked image. */
-export function hidePowerfulBelow({ powerfulMounts, files }: PlanContext, tree: Tree, source: string, path: string): void {
+export function hidePowerfulBelow(
+  { powerfulMounts, files }: PlanContext,
+  tree: Tree,
+  source: string,
+  path: string,
+): void {
   for (const mountPath of powerfulMounts) {
     if (mountPath === source || !isWithin(mountPath, source)) {
       continue;

@@ -24,15 +24,29 @@ export type Mount =
       readonly optional: boolean;
       readonly devices: boolean;
     }
-  | { readonly kind: 'tmpfs'; readonly size: number; readonly inodes: number; readonly mode: number; readonly executable: boolean; readonly sealed: boolean }
+  | {
+      readonly kind: 'tmpfs';
+      readonly size: number;
+      readonly inodes: number;
+      readonly mode: number;
+      readonly executable: boolean;
+      readonly sealed: boolean;
+    }
   | {
       readonly kind: 'overlay';
       readonly lower: readonly string[];
       /** Bytes of a tmpfs for what is written, or a host directory that keeps it. */
-      readonly upper: { readonly size: number } | { readonly parent: string; readonly upper: string; readonly work: string };
+      readonly upper:
+        | { readonly size: number }
+        | { readonly parent: string; readonly upper: string; readonly work: string };
       readonly idMapped: boolean;
     }
-  | { readonly kind: 'content'; readonly content: string | Uint8Array; readonly mode: number; readonly writable: boolean }
+  | {
+      readonly kind: 'content';
+      readonly content: string | Uint8Array;
+      readonly mode: number;
+      readonly writable: boolean;
+    }
   | { readonly kind: 'proc' }
   | { readonly kind: 'dev' }
   | { readonly kind: 'mask'; readonly directory: boolean };
@@ -45,7 +59,13 @@ export type View =
   /** A file system of the cell's own. Sealed: nothing changes in it once the cell runs. */
   | { readonly kind: 'own'; readonly sealed: boolean }
   /** Directories of the host, merged, the first one on top. */
-  | { readonly kind: 'host'; readonly directories: readonly string[]; readonly growth: Growth; readonly executable: boolean; readonly idMapped: boolean }
+  | {
+      readonly kind: 'host';
+      readonly directories: readonly string[];
+      readonly growth: Growth;
+      readonly executable: boolean;
+      readonly idMapped: boolean;
+    }
   /** Nothing that the plan could add to. */
   | { readonly kind: 'closed'; readonly what: string };
 
@@ -150,7 +170,11 @@ export class Tree {
         continue;
       }
       if (directories.length === 0) {
-        return shown(file.kind === 'symlink' ? 'symlink' : 'file', file.kind === 'symlink' ? this.#files.readLink(path) : '', NO_DIRECTORY);
+        return shown(
+          file.kind === 'symlink' ? 'symlink' : 'file',
+          file.kind === 'symlink' ? this.#files.readLink(path) : '',
+          NO_DIRECTORY,
+        );
       }
       break;
     }
@@ -202,14 +226,22 @@ export class Tree {
     const place = `/${location.names.join('/')}`;
     if (parent.mount?.kind === 'mask') {
       // Something below a hidden directory is granted: what hides it becomes a file system that can hold its name, and that nobody can list.
-      this.attach(parent, { kind: 'tmpfs', size: HIDING_SIZE, inodes: HIDING_INODES, mode: 0o111, executable: false, sealed: true }, OWN_SEALED, parent.by);
+      this.attach(
+        parent,
+        { kind: 'tmpfs', size: HIDING_SIZE, inodes: HIDING_INODES, mode: 0o111, executable: false, sealed: true },
+        OWN_SEALED,
+        parent.by,
+      );
       return;
     }
     if (parent.type !== 'directory') {
       throw new Refusal('not-a-directory', `${place} is not a directory`);
     }
     if (view.kind === 'closed') {
-      throw new Refusal('no-place', `there is no ${placeOf(location)} inside, and nothing can be added to ${view.what}`);
+      throw new Refusal(
+        'no-place',
+        `there is no ${placeOf(location)} inside, and nothing can be added to ${view.what}`,
+      );
     }
     if (view.kind === 'own' || view.growth === 'upper') {
       return;
@@ -224,7 +256,17 @@ export class Tree {
   #newNode(made: Made, parent: Node, by: string | null): Node {
     const sealed = parent.view.kind === 'own' ? parent.view.sealed : parent.skeleton;
     const view = made.type === 'directory' ? (sealed ? OWN_SEALED : OWN_UNSEALED) : NO_DIRECTORY;
-    return { made, type: made.type, to: made.type === 'symlink' ? made.to : '', mount: null, view, skeleton: false, children: new Map(), owner: this, by };
+    return {
+      made,
+      type: made.type,
+      to: made.type === 'symlink' ? made.to : '',
+      mount: null,
+      view,
+      skeleton: false,
+      children: new Map(),
+      owner: this,
+      by,
+    };
   }
 
   #copy(node: Node): Node {

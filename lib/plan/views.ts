@@ -22,19 +22,45 @@ export interface BindOptions {
 
 export function bind(options: BindOptions, features: HostFeatures): Placed {
   const { source, directory, writable, executable, idMapped, optional, devices } = options;
-  const mount: Mount = { kind: 'bind', source, recursive: directory, writable, executable, idMapped, optional, devices };
-  return { mount, view: directory ? { kind: 'host', directories: [source], growth: growthOfBind(writable, features), executable, idMapped } : FILE };
+  const mount: Mount = {
+    kind: 'bind',
+    source,
+    recursive: directory,
+    writable,
+    executable,
+    idMapped,
+    optional,
+    devices,
+  };
+  return {
+    mount,
+    view: directory
+      ? { kind: 'host', directories: [source], growth: growthOfBind(writable, features), executable, idMapped }
+      : FILE,
+  };
 }
 
 function growthOfBind(writable: boolean, features: HostFeatures): Growth {
   if (writable) {
-    return { refused: 'is writable and belongs to the host, where nothing is created: create it there first, or make it not writable' };
+    return {
+      refused:
+        'is writable and belongs to the host, where nothing is created: create it there first, or make it not writable',
+    };
   }
-  return features.overlay ? 'skeleton' : { refused: 'is read-only, and this kernel cannot lay an overlay over it: create it there first' };
+  return features.overlay
+    ? 'skeleton'
+    : { refused: 'is read-only, and this kernel cannot lay an overlay over it: create it there first' };
 }
 
-export function tmpfs(size: number, mode: number, { executable = false, sealed = false } = {}): { mount: Mount & { kind: 'tmpfs' }; view: View } {
-  return { mount: { kind: 'tmpfs', size, inodes: inodesFor(size), mode, executable, sealed }, view: { kind: 'own', sealed } };
+export function tmpfs(
+  size: number,
+  mode: number,
+  { executable = false, sealed = false } = {},
+): { mount: Mount & { kind: 'tmpfs' }; view: View } {
+  return {
+    mount: { kind: 'tmpfs', size, inodes: inodesFor(size), mode, executable, sealed },
+    view: { kind: 'own', sealed },
+  };
 }
 
 /** One for each page, which every file with content needs anyway: so that empty files cannot take more of the kernel's memory than full ones. */
@@ -44,7 +70,13 @@ export function inodesFor(size: number): number {
 
 export const PROC: Placed = {
   mount: { kind: 'proc' },
-  view: { kind: 'host', directories: ['/proc'], growth: { refused: 'is made by the kernel' }, executable: false, idMapped: false },
+  view: {
+    kind: 'host',
+    directories: ['/proc'],
+    growth: { refused: 'is made by the kernel' },
+    executable: false,
+    idMapped: false,
+  },
 };
 
 export const DEV: Placed = { mount: { kind: 'dev' }, view: { kind: 'closed', what: "the cell's /dev" } };
@@ -62,7 +94,11 @@ export function discardingOverlay(lower: readonly string[], size: number, idMapp
 }
 
 /** Writes go to a directory of the host. */
-export function keepingOverlay(lower: readonly string[], upper: { parent: string; upper: string; work: string }, idMapped: boolean): Placed {
+export function keepingOverlay(
+  lower: readonly string[],
+  upper: { parent: string; upper: string; work: string },
+  idMapped: boolean,
+): Placed {
   return {
     mount: { kind: 'overlay', lower, upper, idMapped },
     view: {

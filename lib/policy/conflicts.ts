@@ -12,7 +12,13 @@ export function conflicts(options: unknown): PolicyIssue[] {
     return [];
   }
   const given = options as Loose;
-  return [...terminalConflicts(given), ...outputConflicts(given), ...inputConflicts(given), ...promiseConflicts(given), ...filterConflicts(given)];
+  return [
+    ...terminalConflicts(given),
+    ...outputConflicts(given),
+    ...inputConflicts(given),
+    ...promiseConflicts(given),
+    ...filterConflicts(given),
+  ];
 }
 
 function conflict(path: string, message: string): PolicyIssue {
@@ -28,11 +34,15 @@ function terminalConflicts({ pty, stdio }: Loose): PolicyIssue[] {
 function outputConflicts({ limits, stdio, pty }: Loose): PolicyIssue[] {
   const output = typeof limits === 'object' && limits !== null ? (limits as Loose)['output'] : undefined;
   const counted = isPipe(stdio, 1) && isPipe(stdio, 2) && pty === undefined;
-  return output !== undefined && !counted ? [conflict('limits.output', "needs stdout and stderr to be 'pipe': nothing else can be counted")] : [];
+  return output !== undefined && !counted
+    ? [conflict('limits.output', "needs stdout and stderr to be 'pipe': nothing else can be counted")]
+    : [];
 }
 
 function inputConflicts({ input, stdio, pty }: Loose): PolicyIssue[] {
-  return input !== undefined && pty === undefined && !isPipe(stdio, 0) ? [conflict('input', "needs stdin to be 'pipe'")] : [];
+  return input !== undefined && pty === undefined && !isPipe(stdio, 0)
+    ? [conflict('input', "needs stdin to be 'pipe'")]
+    : [];
 }
 
 /** The promise `error` is another way to write onViolation 'error'. */
@@ -52,11 +62,18 @@ function filterConflicts({ seccomp }: Loose): PolicyIssue[] {
   const { rules, defaultAction, foreignArchAction, unknownSyscallAction } = seccomp as Loose;
   const actions = [
     ...Object.entries({ defaultAction, foreignArchAction, unknownSyscallAction }),
-    ...(Array.isArray(rules) ? rules.map((rule: unknown, index) => [`rules[${String(index)}].action`, actionOf(rule)] as const) : []),
+    ...(Array.isArray(rules)
+      ? rules.map((rule: unknown, index) => [`rules[${String(index)}].action`, actionOf(rule)] as const)
+      : []),
   ];
   return actions
-    .filter(([, action]) => action === 'notify' || (typeof action === 'object' && action !== null && Object.hasOwn(action, 'trace')))
-    .map(([path]) => conflict(`seccomp.${path}`, "'notify' and 'trace' need somebody who answers, and in a cell there is nobody"));
+    .filter(
+      ([, action]) =>
+        action === 'notify' || (typeof action === 'object' && action !== null && Object.hasOwn(action, 'trace')),
+    )
+    .map(([path]) =>
+      conflict(`seccomp.${path}`, "'notify' and 'trace' need somebody who answers, and in a cell there is nobody"),
+    );
 }
 
 function actionOf(rule: unknown): unknown {

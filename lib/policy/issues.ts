@@ -8,7 +8,8 @@ import { formatPath, type PathPart } from './path.js';
 
 /** For a strict object: says which of its own keys an unknown one may have been meant for, one line for each. */
 export function unknownKeyMessages(known: readonly string[]): (issue: $ZodRawIssue) => string | undefined {
-  return (issue) => (issue.code === 'unrecognized_keys' ? (issue.keys as string[]).map((key) => unknownKey(key, known)).join('\n') : undefined);
+  return (issue) =>
+    issue.code === 'unrecognized_keys' ? issue.keys.map((key) => unknownKey(key, known)).join('\n') : undefined;
 }
 
 function unknownKey(key: string, known: readonly string[]): string {
@@ -33,10 +34,18 @@ function translateOne(issue: $ZodIssue, input: unknown, path: readonly PathPart[
   switch (issue.code) {
     case 'unrecognized_keys': {
       const messages = issue.message.split('\n');
-      return issue.keys.map((key, index) => ({ code: 'unknown-key', path: formatPath([...path, key]), message: messages[index] ?? 'unknown key' }));
+      return issue.keys.map((key, index) => ({
+        code: 'unknown-key',
+        path: formatPath([...path, key]),
+        message: messages[index] ?? 'unknown key',
+      }));
     }
     case 'invalid_type':
-      return [value === undefined ? { code: 'missing', path: at, message: `is missing, must be ${article(issue.expected)}` } : wrongType(at, article(issue.expected), value)];
+      return [
+        value === undefined
+          ? { code: 'missing', path: at, message: `is missing, must be ${article(issue.expected)}` }
+          : wrongType(at, article(issue.expected), value),
+      ];
     case 'invalid_value':
       return [{ code: 'unknown-value', path: at, message: notOneOf(value, issue.values.map(String)) }];
     case 'too_small':
@@ -51,25 +60,44 @@ function translateOne(issue: $ZodIssue, input: unknown, path: readonly PathPart[
       if (value === undefined && path.length > 0) {
         return [{ code: 'missing', path: at, message: 'is missing' }];
       }
-      return [{ code: typeof issue.params?.['code'] === 'string' ? issue.params['code'] : 'wrong-type', path: at, message: issue.message }];
+      return [
+        {
+          code: typeof issue.params?.['code'] === 'string' ? issue.params['code'] : 'wrong-type',
+          path: at,
+          message: issue.message,
+        },
+      ];
     default:
       return [{ code: 'invalid', path: at, message: issue.message }];
   }
 }
 
 /** Reports what is wrong with the alternative that the value was most likely meant to be. */
-function translateUnion(issue: $ZodIssue & { code: 'invalid_union' }, input: unknown, path: readonly PathPart[]): PolicyIssue[] {
+function translateUnion(
+  issue: $ZodIssue & { code: 'invalid_union' },
+  input: unknown,
+  path: readonly PathPart[],
+): PolicyIssue[] {
   const value = valueAt(input, path);
   if (issue.errors.length === 0) {
     // A discriminated union: the message names the kinds that there are.
-    return [{ code: value === undefined ? 'missing' : 'unknown-value', path: formatPath(path), message: issue.message }];
+    return [
+      { code: value === undefined ? 'missing' : 'unknown-value', path: formatPath(path), message: issue.message },
+    ];
   }
   const meant = issue.errors.filter((branch) => !branch.some(rejectsWhole));
   // A misspelt word is no object either: the alternative that lists the words says more.
-  const worded = typeof value === 'string' ? issue.errors.filter((branch) => branch.every(({ code }) => code === 'custom')) : [];
+  const worded =
+    typeof value === 'string' ? issue.errors.filter((branch) => branch.every(({ code }) => code === 'custom')) : [];
   const [best] = [...meant.sort((a, b) => a.length - b.length), ...worded];
   return best === undefined
-    ? [{ code: value === undefined ? 'missing' : 'wrong-type', path: formatPath(path), message: `${issue.message}, not ${describe(value)}` }]
+    ? [
+        {
+          code: value === undefined ? 'missing' : 'wrong-type',
+          path: formatPath(path),
+          message: `${issue.message}, not ${describe(value)}`,
+        },
+      ]
     : best.flatMap((inner) => translateOne(inner, input, [...path, ...inner.path]));
 }
 
@@ -78,7 +106,10 @@ function rejectsWhole(issue: $ZodIssue): boolean {
   if (issue.code === 'invalid_type' && issue.expected === 'never') {
     return true;
   }
-  return issue.path.length === 0 && (issue.code === 'invalid_type' || issue.code === 'invalid_value' || issue.code === 'custom');
+  return (
+    issue.path.length === 0 &&
+    (issue.code === 'invalid_type' || issue.code === 'invalid_value' || issue.code === 'custom')
+  );
 }
 
 function wrongType(path: string, expected: string, value: unknown): PolicyIssue {
@@ -115,7 +146,13 @@ export function describe(value: unknown): string {
   if (typeof value === 'string') {
     return value.length > 60 ? `'${value.slice(0, 57)}...'` : `'${value}'`;
   }
-  if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint' || value === undefined || value === null) {
+  if (
+    typeof value === 'number' ||
+    typeof value === 'boolean' ||
+    typeof value === 'bigint' ||
+    value === undefined ||
+    value === null
+  ) {
     return String(value);
   }
   if (typeof value === 'object') {

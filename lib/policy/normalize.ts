@@ -25,10 +25,16 @@ export function normalizePolicy(policy: ParsedPolicy, caller: Caller): Normalize
     policy: {
       root: normalizeRoot(context, policy.root ?? 'system'),
       unveil: normalizeUnveil(context, policy.unveil ?? {}),
-      mounts: (policy.mounts ?? []).map((mount, index) => normalizeMount(context, mount, `mounts[${String(index)}]`, limits.scratch)),
+      mounts: (policy.mounts ?? []).map((mount, index) =>
+        normalizeMount(context, mount, `mounts[${String(index)}]`, limits.scratch),
+      ),
       net: policy.net === 'host' ? 'host' : 'none',
       hostname: policy.hostname ?? defaults.HOSTNAME,
-      user: { uid: policy.user?.uid ?? caller.uid, gid: policy.user?.gid ?? caller.gid, hostRoot: policy.user?.hostRoot ?? false },
+      user: {
+        uid: policy.user?.uid ?? caller.uid,
+        gid: policy.user?.gid ?? caller.gid,
+        hostRoot: policy.user?.hostRoot ?? false,
+      },
       limits,
       environment: normalizeEnvironment(policy.env, caller),
       cwd: tidy(policy.cwd ?? '/'),
@@ -68,11 +74,22 @@ function normalizeUnveil(context: Context, unveil: Readonly<Record<string, strin
   for (const [written, letters] of Object.entries(unveil)) {
     const path = hostPath(context, written);
     const permissions =
-      letters === '' ? null : { read: letters.includes('r'), write: letters.includes('w'), execute: letters.includes('x'), create: letters.includes('c') };
+      letters === ''
+        ? null
+        : {
+            read: letters.includes('r'),
+            write: letters.includes('w'),
+            execute: letters.includes('x'),
+            create: letters.includes('c'),
+          };
     const entry = { written, path, letters: canonicalLetters(letters), permissions };
     const other = seen.get(path);
     if (other !== undefined && other.letters !== entry.letters) {
-      context.issues.push({ code: 'duplicate', path: unveilPath(written), message: `is the same path as ${unveilPath(other.written)}, with other letters` });
+      context.issues.push({
+        code: 'duplicate',
+        path: unveilPath(written),
+        message: `is the same path as ${unveilPath(other.written)}, with other letters`,
+      });
     }
     if (other === undefined) {
       seen.set(path, entry);
@@ -95,7 +112,7 @@ export function unveilPath(written: string): string {
 }
 
 function canonicalLetters(letters: string): string {
-  return [...'rwxc'].filter((letter) => letters.includes(letter)).join('');
+  return ['r', 'w', 'x', 'c'].filter((letter) => letters.includes(letter)).join('');
 }
 
 function refuse({ issues }: Context, at: string, path: string, access: { writable: boolean; explicit: boolean }): void {
@@ -108,7 +125,11 @@ function refuse({ issues }: Context, at: string, path: string, access: { writabl
 function normalizeMount(context: Context, mount: ParsedMount, at: string, scratch: number): ValidMount {
   const valid = normalizeMountOfType(context, mount, at, scratch);
   if (valid.target === '/') {
-    context.issues.push({ code: 'bad-path', path: `${at}.target`, message: "is the root itself; 'root' says what that is" });
+    context.issues.push({
+      code: 'bad-path',
+      path: `${at}.target`,
+      message: "is the root itself; 'root' says what that is",
+    });
   }
   return valid;
 }
@@ -119,12 +140,29 @@ function normalizeMountOfType(context: Context, mount: ParsedMount, at: string, 
       const source = hostPath(context, mount.source);
       const { writable = false, optional = false, executable = true } = mount;
       refuse(context, `${at}.source`, source, { writable, explicit: true });
-      return { at, type: 'bind', source, target: mount.target === undefined ? source : tidy(mount.target), writable, optional, executable };
+      return {
+        at,
+        type: 'bind',
+        source,
+        target: mount.target === undefined ? source : tidy(mount.target),
+        writable,
+        optional,
+        executable,
+      };
     }
     case 'tmpfs':
-      return { at, type: 'tmpfs', target: tidy(mount.target), size: mount.size ?? scratch, mode: mount.mode ?? 0o755, executable: mount.executable ?? false };
+      return {
+        at,
+        type: 'tmpfs',
+        target: tidy(mount.target),
+        size: mount.size ?? scratch,
+        mode: mount.mode ?? 0o755,
+        executable: mount.executable ?? false,
+      };
     case 'overlay': {
-      const lower = (typeof mount.lower === 'string' ? [mount.lower] : mount.lower).map((path) => hostPath(context, path));
+      const lower = (typeof mount.lower === 'string' ? [mount.lower] : mount.lower).map((path) =>
+        hostPath(context, path),
+      );
       const upper = mount.upper === undefined ? null : hostPath(context, mount.upper);
       for (const path of lower) {
         refuse(context, `${at}.lower`, path, { writable: false, explicit: true });
@@ -135,7 +173,14 @@ function normalizeMountOfType(context: Context, mount: ParsedMount, at: string, 
       return { at, type: 'overlay', lower, target: tidy(mount.target), upper };
     }
     case 'file':
-      return { at, type: 'file', target: tidy(mount.target), content: mount.content, mode: mount.mode ?? 0o644, writable: mount.writable ?? false };
+      return {
+        at,
+        type: 'file',
+        target: tidy(mount.target),
+        content: mount.content,
+        mode: mount.mode ?? 0o644,
+        writable: mount.writable ?? false,
+      };
     case 'directory':
       return { at, type: 'directory', target: tidy(mount.target), mode: mount.mode ?? 0o755 };
     case 'symlink':
@@ -168,7 +213,13 @@ function normalizeEnvironment(env: ParsedPolicy['env'], caller: Caller): string[
     return lines(caller.environment);
   }
   const { LANG, TERM } = caller.environment;
-  return lines({ PATH: defaults.PATH, HOME: defaults.HOME, LANG: LANG ?? defaults.LANG, TERM: TERM ?? defaults.TERM, ...env });
+  return lines({
+    PATH: defaults.PATH,
+    HOME: defaults.HOME,
+    LANG: LANG ?? defaults.LANG,
+    TERM: TERM ?? defaults.TERM,
+    ...env,
+  });
 }
 
 function lines(environment: Readonly<Record<string, string | undefined>>): string[] {
@@ -180,5 +231,8 @@ function lines(environment: Readonly<Record<string, string | undefined>>): strin
 /** As child_process.spawn reads it: three pipes at least, later gaps ignored. */
 export function normalizeStdio(stdio: ParsedOptions['stdio']): ValidStdio[] {
   const entries: readonly StdioEntry[] = typeof stdio === 'string' ? [stdio, stdio, stdio] : (stdio ?? []);
-  return Array.from({ length: Math.max(3, entries.length) }, (_, index) => entries[index] ?? (index < 3 ? 'pipe' : 'ignore'));
+  return Array.from(
+    { length: Math.max(3, entries.length) },
+    (_, index) => entries[index] ?? (index < 3 ? 'pipe' : 'ignore'),
+  );
 }

@@ -22,12 +22,22 @@ import type { RunRequest, SpawnRequest } from './valid.js';
  *
  * @throws ERR_CLOISTER_POLICY with every issue; ERR_CLOISTER_UNSUPPORTED for parts that this version does not have.
  */
-export function parseSpawn(command: unknown, args: unknown, options: unknown, caller: Caller = currentCaller()): SpawnRequest {
+export function parseSpawn(
+  command: unknown,
+  args: unknown,
+  options: unknown,
+  caller: Caller = currentCaller(),
+): SpawnRequest {
   return parseCall(command, args, options, spawnOptionsSchema, caller);
 }
 
 /** The arguments of runIsolated. Throws as parseSpawn does. */
-export function parseRun(command: unknown, args: unknown, options: unknown, caller: Caller = currentCaller()): RunRequest {
+export function parseRun(
+  command: unknown,
+  args: unknown,
+  options: unknown,
+  caller: Caller = currentCaller(),
+): RunRequest {
   return parseCall(command, args, options, runOptionsSchema, caller);
 }
 
@@ -47,7 +57,13 @@ export function parsePolicyFile(json: unknown): IsolationPolicy {
   return copy as IsolationPolicy;
 }
 
-function parseCall(command: unknown, args: unknown, options: unknown, schema: Schema<ParsedOptions>, caller: Caller): RunRequest {
+function parseCall(
+  command: unknown,
+  args: unknown,
+  options: unknown,
+  schema: Schema<ParsedOptions>,
+  caller: Caller,
+): RunRequest {
   const shifted = options === undefined && typeof args === 'object' && args !== null && !Array.isArray(args);
   const issues: PolicyIssue[] = [];
   const program = parseCommand(command, issues);
@@ -76,7 +92,12 @@ function parseCall(command: unknown, args: unknown, options: unknown, schema: Sc
 }
 
 /** The parsed value, or an error with `earlier`, the snapshot's issues and the schema's. */
-function validate<Output>(snapshot: Snapshot, copy: unknown, schema: Schema<Output>, earlier: readonly PolicyIssue[]): Output {
+function validate<Output>(
+  snapshot: Snapshot,
+  copy: unknown,
+  schema: Schema<Output>,
+  earlier: readonly PolicyIssue[],
+): Output {
   const result = z.safeParse(schema, copy);
   if (result.success && snapshot.issues.length === 0 && earlier.length === 0) {
     const crossed = conflicts(copy);
@@ -120,7 +141,11 @@ function parseArguments(args: unknown, issues: PolicyIssue[]): string[] {
   issues.push(...snapshot.issues.map((issue) => ({ ...issue, path: `args${issue.path}` })));
   for (const [index, word] of copy.entries()) {
     if (typeof word !== 'string' && !snapshot.issues.some(({ path }) => path === `[${String(index)}]`)) {
-      issues.push({ code: 'wrong-type', path: `args[${String(index)}]`, message: `must be a string, not ${describe(word)}` });
+      issues.push({
+        code: 'wrong-type',
+        path: `args[${String(index)}]`,
+        message: `must be a string, not ${describe(word)}`,
+      });
     }
   }
   return copy as string[];

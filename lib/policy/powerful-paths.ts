@@ -81,7 +81,9 @@ export function refusePath(path: string, { writable, explicit }: Access): string
     return 'the cell has devices and terminals of its own';
   }
   if (isWithin(path, '/sys') && (writable || !explicit)) {
-    return writable ? 'what is written to /sys acts on the host' : 'describes and steers the host; a read-only bind in mounts shows it';
+    return writable
+      ? 'what is written to /sys acts on the host'
+      : 'describes and steers the host; a read-only bind in mounts shows it';
   }
   return explicit ? null : refuseSocket(path);
 }
@@ -92,7 +94,9 @@ export function refuseFileSystem(type: string, { writable, explicit }: Access): 
   if (rule === undefined || (rule === 'read-only' && explicit && !writable)) {
     return null;
   }
-  return rule === 'never' ? `lies on ${type}, which leads out of the cell` : `lies on ${type}, which acts on the host; only a read-only bind in mounts shows it`;
+  return rule === 'never'
+    ? `lies on ${type}, which leads out of the cell`
+    : `lies on ${type}, which acts on the host; only a read-only bind in mounts shows it`;
 }
 
 function refuseSocket(path: string): string | null {

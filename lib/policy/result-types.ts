@@ -30,7 +30,16 @@ export interface Enforcement {
 /**
  * The one cause of a cell's end: the first that occurred. `'killed'`: by kill() or disposal. `'aborted'`: by the AbortSignal.
  */
-export type OutcomeReason = 'exited' | 'signaled' | 'killed' | 'aborted' | 'wall-time' | 'cpu-time' | 'memory' | 'output' | 'violation';
+export type OutcomeReason =
+  | 'exited'
+  | 'signaled'
+  | 'killed'
+  | 'aborted'
+  | 'wall-time'
+  | 'cpu-time'
+  | 'memory'
+  | 'output'
+  | 'violation';
 
 /** A call that the policy refused, or would have refused under `onViolation: 'log'`. */
 export interface Violation {

@@ -16,9 +16,26 @@ export type ParsedMount =
       readonly optional?: boolean | undefined;
       readonly executable?: boolean | undefined;
     }
-  | { readonly type: 'tmpfs'; readonly target: string; readonly size?: number | undefined; readonly mode?: number | undefined; readonly executable?: boolean | undefined }
-  | { readonly type: 'overlay'; readonly lower: string | readonly string[]; readonly target: string; readonly upper?: string | undefined }
-  | { readonly type: 'file'; readonly target: string; readonly content: string | Uint8Array; readonly mode?: number | undefined; readonly writable?: boolean | undefined }
+  | {
+      readonly type: 'tmpfs';
+      readonly target: string;
+      readonly size?: number | undefined;
+      readonly mode?: number | undefined;
+      readonly executable?: boolean | undefined;
+    }
+  | {
+      readonly type: 'overlay';
+      readonly lower: string | readonly string[];
+      readonly target: string;
+      readonly upper?: string | undefined;
+    }
+  | {
+      readonly type: 'file';
+      readonly target: string;
+      readonly content: string | Uint8Array;
+      readonly mode?: number | undefined;
+      readonly writable?: boolean | undefined;
+    }
   | { readonly type: 'directory'; readonly target: string; readonly mode?: number | undefined }
   | { readonly type: 'symlink'; readonly target: string; readonly to: string }
   | { readonly type: 'proc'; readonly target?: string | undefined }
@@ -36,7 +53,9 @@ function unknownType(mount: unknown): string {
 const MOST_LAYERS = 60;
 
 const content: Schema<string | Uint8Array> = scalar('wrong-type', { type: 'string' }, (value) =>
-  typeof value === 'string' || value instanceof Uint8Array ? { value } : { problem: 'must be a string or a Uint8Array' },
+  typeof value === 'string' || value instanceof Uint8Array
+    ? { value }
+    : { problem: 'must be a string or a Uint8Array' },
 );
 
 // An empty tmpfs size would mean no limit at all (tmpfs(5)).
@@ -57,14 +76,26 @@ export const mountSchema: Schema<ParsedMount> = z.discriminatedUnion(
       optional: z.optional(boolean),
       executable: z.optional(boolean),
     }),
-    strict({ type: z.literal('tmpfs'), target: cellPath, size: z.optional(size), mode: z.optional(mode), executable: z.optional(boolean) }),
+    strict({
+      type: z.literal('tmpfs'),
+      target: cellPath,
+      size: z.optional(size),
+      mode: z.optional(mode),
+      executable: z.optional(boolean),
+    }),
     strict({
       type: z.literal('overlay'),
       lower: z.union([hostPath, z.array(hostPath).check(z.minLength(1), z.maxLength(MOST_LAYERS))]),
       target: cellPath,
       upper: z.optional(hostPath),
     }),
-    strict({ type: z.literal('file'), target: cellPath, content, mode: z.optional(mode), writable: z.optional(boolean) }),
+    strict({
+      type: z.literal('file'),
+      target: cellPath,
+      content,
+      mode: z.optional(mode),
+      writable: z.optional(boolean),
+    }),
     strict({ type: z.literal('directory'), target: cellPath, mode: z.optional(mode) }),
     strict({ type: z.literal('symlink'), target: cellPath, to: linkTarget }),
     strict({ type: z.literal('proc'), target: z.optional(cellPath) }),

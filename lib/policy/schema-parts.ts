@@ -13,7 +13,11 @@ export const jsonForms: z.core.$ZodRegistry<Record<string, unknown>> = z.registr
 export type Schema<Output> = z.ZodMiniType<Output>;
 
 /** A value that `read` turns into what it means, or refuses in words. */
-export function scalar<Output>(code: string, json: Record<string, unknown>, read: (value: unknown) => Parsed<Output>): Schema<Output> {
+export function scalar<Output>(
+  code: string,
+  json: Record<string, unknown>,
+  read: (value: unknown) => Parsed<Output>,
+): Schema<Output> {
   const schema = z.pipe(
     z.unknown(),
     z.transform((value, context): Output => {
@@ -25,7 +29,7 @@ export function scalar<Output>(code: string, json: Record<string, unknown>, read
       return z.NEVER;
     }),
   );
-  return schema.register(jsonForms, json) as unknown as Schema<Output>;
+  return schema.register(jsonForms, json);
 }
 
 /** An object without unknown keys. */
@@ -40,7 +44,9 @@ export function oneOf<const Words extends readonly string[]>(words: Words): Sche
       return { value };
     }
     const nearest = typeof value === 'string' ? suggest(value, words) : undefined;
-    return { problem: `must be ${alternatives(words)}, not ${describe(value)}${nearest === undefined ? '' : `; did you mean '${nearest}'?`}` };
+    return {
+      problem: `must be ${alternatives(words)}, not ${describe(value)}${nearest === undefined ? '' : `; did you mean '${nearest}'?`}`,
+    };
   });
 }
 
@@ -50,21 +56,42 @@ export function count(minimum: number, maximum: number = Number.MAX_SAFE_INTEGER
     if (typeof value !== 'number' || !Number.isInteger(value)) {
       return { problem: `must be a whole number, not ${describe(value)}` };
     }
-    return value >= minimum && value <= maximum ? { value } : { problem: `must be from ${String(minimum)} to ${String(maximum)}, not ${String(value)}` };
+    return value >= minimum && value <= maximum
+      ? { value }
+      : { problem: `must be from ${String(minimum)} to ${String(maximum)}, not ${String(value)}` };
   });
 }
 
 export function bytes(minimum = 0): Schema<number> {
-  const json = { anyOf: [{ type: 'integer', minimum, maximum: Number.MAX_SAFE_INTEGER }, { type: 'string', pattern: BYTES_PATTERN }] };
-  return scalar('bad-quantity', json, (value) => quantity(value, parseBytes, minimum, "a number of bytes or text such as '64MiB'"));
+  const json = {
+    anyOf: [
+      { type: 'integer', minimum, maximum: Number.MAX_SAFE_INTEGER },
+      { type: 'string', pattern: BYTES_PATTERN },
+    ],
+  };
+  return scalar('bad-quantity', json, (value) =>
+    quantity(value, parseBytes, minimum, "a number of bytes or text such as '64MiB'"),
+  );
 }
 
 export function duration(minimum = 0): Schema<number> {
-  const json = { anyOf: [{ type: 'number', minimum }, { type: 'string', pattern: DURATION_PATTERN }] };
-  return scalar('bad-quantity', json, (value) => quantity(value, parseDuration, minimum, "a number of milliseconds or text such as '10s'"));
+  const json = {
+    anyOf: [
+      { type: 'number', minimum },
+      { type: 'string', pattern: DURATION_PATTERN },
+    ],
+  };
+  return scalar('bad-quantity', json, (value) =>
+    quantity(value, parseDuration, minimum, "a number of milliseconds or text such as '10s'"),
+  );
 }
 
-function quantity(value: unknown, parse: (value: number | string) => Parsed<number>, minimum: number, expected: string): Parsed<number> {
+function quantity(
+  value: unknown,
+  parse: (value: number | string) => Parsed<number>,
+  minimum: number,
+  expected: string,
+): Parsed<number> {
   if (typeof value !== 'number' && typeof value !== 'string') {
     return { problem: `must be ${expected}, not ${describe(value)}` };
   }

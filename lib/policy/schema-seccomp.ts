@@ -16,14 +16,28 @@ const LARGEST_ERRNO = 4095;
 const action: Schema<SeccompAction> = z.union([
   oneOf(ACTION_WORDS),
   strict({
-    errno: scalar('out-of-range', { anyOf: [{ type: 'integer', minimum: 0, maximum: LARGEST_ERRNO }, { type: 'string', pattern: '^E[A-Z0-9]+$' }] }, readErrno),
+    errno: scalar(
+      'out-of-range',
+      {
+        anyOf: [
+          { type: 'integer', minimum: 0, maximum: LARGEST_ERRNO },
+          { type: 'string', pattern: '^E[A-Z0-9]+$' },
+        ],
+      },
+      readErrno,
+    ),
   }),
   strict({ trace: count(0, LARGEST_DATA) }),
 ]);
 
 function readErrno(value: unknown): { value: number | string } | { problem: string } {
-  const known = typeof value === 'number' ? Number.isInteger(value) && value >= 0 && value <= LARGEST_ERRNO : typeof value === 'string' && /^E[A-Z0-9]+$/.test(value);
-  return known ? { value: value as number | string } : { problem: `must be an errno from 0 to ${String(LARGEST_ERRNO)} or its name, not ${describe(value)}` };
+  const known =
+    typeof value === 'number'
+      ? Number.isInteger(value) && value >= 0 && value <= LARGEST_ERRNO
+      : typeof value === 'string' && /^E[A-Z0-9]+$/.test(value);
+  return known
+    ? { value: value as number | string }
+    : { problem: `must be an errno from 0 to ${String(LARGEST_ERRNO)} or its name, not ${describe(value)}` };
 }
 
 /** What fits into 64 bits, signed or not. A number beyond 2^53 has already lost digits. */
@@ -31,7 +45,9 @@ const word: Schema<number | bigint> = scalar<number | bigint>('out-of-range', { 
   if (typeof value === 'bigint') {
     return value >= -(2n ** 63n) && value < 2n ** 64n ? { value } : { problem: 'does not fit into 64 bits' };
   }
-  return typeof value === 'number' && Number.isSafeInteger(value) ? { value } : { problem: `must be a whole number that is exact, or a bigint, not ${describe(value)}` };
+  return typeof value === 'number' && Number.isSafeInteger(value)
+    ? { value }
+    : { problem: `must be a whole number that is exact, or a bigint, not ${describe(value)}` };
 });
 
 const width: Schema<32 | 64> = scalar('unknown-value', { enum: [32, 64] }, (value) =>
@@ -46,10 +62,19 @@ const condition = strict({
   width: z.optional(width),
 });
 
-const syscall: Schema<string | number> = scalar('wrong-type', { anyOf: [{ type: 'string', minLength: 1 }, { type: 'integer', minimum: 0 }] }, (value) =>
-  (typeof value === 'string' && value !== '') || (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 0xffffffff)
-    ? { value }
-    : { problem: `must be the name or the number of a system call, not ${describe(value)}` },
+const syscall: Schema<string | number> = scalar(
+  'wrong-type',
+  {
+    anyOf: [
+      { type: 'string', minLength: 1 },
+      { type: 'integer', minimum: 0 },
+    ],
+  },
+  (value) =>
+    (typeof value === 'string' && value !== '') ||
+    (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= 0xffffffff)
+      ? { value }
+      : { problem: `must be the name or the number of a system call, not ${describe(value)}` },
 );
 
 const rule = strict({

@@ -6,10 +6,31 @@ import { types } from 'node:util';
 import * as z from 'zod/mini';
 
 import { alternatives, describe, unknownWord } from './issues.js';
-import { boolean, bytes, cellPath, count, duration, hostPath, oneOf, type Schema, scalar, strict, text } from './schema-parts.js';
+import {
+  boolean,
+  bytes,
+  cellPath,
+  count,
+  duration,
+  hostPath,
+  oneOf,
+  type Schema,
+  scalar,
+  strict,
+  text,
+} from './schema-parts.js';
 import { mountSchema, type ParsedMount } from './schema-mounts.js';
 import { ociProfileSchema, seccompPolicySchema } from './schema-seccomp.js';
-import type { IsolationPolicy, NetRequest, OciSeccompProfile, OnUnsupported, OnViolation, PledgePromise, SeccompPolicy, StdioEntry } from './types.js';
+import type {
+  IsolationPolicy,
+  NetRequest,
+  OciSeccompProfile,
+  OnUnsupported,
+  OnViolation,
+  PledgePromise,
+  SeccompPolicy,
+  StdioEntry,
+} from './types.js';
 import { CAPABILITIES, capabilityName, ON_UNSUPPORTED, ON_VIOLATION, PROMISES } from './vocabulary.js';
 
 export interface ParsedLimits {
@@ -44,7 +65,9 @@ export interface ParsedNetList {
 export interface ParsedPolicy {
   readonly pledge?: readonly PledgePromise[] | undefined;
   readonly unveil?: Readonly<Record<string, string>> | undefined;
-  readonly tcp?: { readonly connect?: readonly number[] | undefined; readonly bind?: readonly number[] | undefined } | undefined;
+  readonly tcp?:
+    | { readonly connect?: readonly number[] | undefined; readonly bind?: readonly number[] | undefined }
+    | undefined;
   readonly scope?: boolean | undefined;
   readonly seccomp?: SeccompPolicy | OciSeccompProfile | undefined;
   readonly capabilities?: readonly string[] | undefined;
@@ -54,7 +77,9 @@ export interface ParsedPolicy {
   readonly mounts?: readonly ParsedMount[] | undefined;
   readonly net?: 'none' | 'host' | ParsedNetList | undefined;
   readonly hostname?: string | undefined;
-  readonly user?: { readonly uid?: number | undefined; readonly gid?: number | undefined; readonly hostRoot?: boolean | undefined } | undefined;
+  readonly user?:
+    | { readonly uid?: number | undefined; readonly gid?: number | undefined; readonly hostRoot?: boolean | undefined }
+    | undefined;
   readonly limits?: ParsedLimits | undefined;
   readonly env?: Readonly<Record<string, string | undefined>> | 'inherit' | undefined;
   readonly cwd?: string | undefined;
@@ -73,7 +98,9 @@ export interface ParsedOptions extends ParsedPolicy {
 }
 
 const promise: Schema<PledgePromise> = scalar('unknown-promise', { enum: PROMISES }, (value) =>
-  PROMISES.includes(value as PledgePromise) ? { value: value as PledgePromise } : { problem: unknownWord('promise', describeWord(value), PROMISES) },
+  PROMISES.includes(value as PledgePromise)
+    ? { value: value as PledgePromise }
+    : { problem: unknownWord('promise', describeWord(value), PROMISES) },
 );
 
 const promises: Schema<PledgePromise[]> = scalar('unknown-promise', { type: 'string' }, (value) => {
@@ -82,17 +109,23 @@ const promises: Schema<PledgePromise[]> = scalar('unknown-promise', { type: 'str
   }
   const words = [...new Set(value.split(/\s+/).filter((word) => word !== ''))];
   const unknown = words.filter((word) => !PROMISES.includes(word as PledgePromise));
-  return unknown.length === 0 ? { value: words as PledgePromise[] } : { problem: unknown.map((word) => unknownWord('promise', word, PROMISES)).join('; ') };
+  return unknown.length === 0
+    ? { value: words as PledgePromise[] }
+    : { problem: unknown.map((word) => unknownWord('promise', word, PROMISES)).join('; ') };
 });
 
-const pledge: Schema<PledgePromise[]> = z.union([z.array(promise), promises], { error: 'must be promises as text or as an array' });
+const pledge: Schema<PledgePromise[]> = z.union([z.array(promise), promises], {
+  error: 'must be promises as text or as an array',
+});
 
 const letters: Schema<string> = scalar('unknown-letter', { type: 'string', pattern: '^[rwxc]*$' }, (value) => {
   if (typeof value !== 'string') {
     return { problem: `must be letters of 'rwxc', not ${describe(value)}` };
   }
-  const unknown = [...value].filter((letter) => !'rwxc'.includes(letter));
-  return unknown.length === 0 ? { value } : { problem: `unknown letter ${alternatives(unknown.slice(0, 4))}, known are r, w, x and c` };
+  const unknown = value.match(/[^rwxc]/gu) ?? [];
+  return unknown.length === 0
+    ? { value }
+    : { problem: `unknown letter ${alternatives(unknown.slice(0, 4))}, known are r, w, x and c` };
 });
 
 const unveil: Schema<Record<string, string>> = z.record(hostPath, letters);
@@ -103,7 +136,13 @@ const capability: Schema<string> = scalar('unknown-capability', { type: 'string'
     return { value: name };
   }
   const word = describeWord(value);
-  return { problem: unknownWord('capability', word, /^cap_/i.test(word) ? CAPABILITIES : CAPABILITIES.map((known) => known.slice('CAP_'.length))) };
+  return {
+    problem: unknownWord(
+      'capability',
+      word,
+      /^cap_/i.test(word) ? CAPABILITIES : CAPABILITIES.map((known) => known.slice('CAP_'.length)),
+    ),
+  };
 });
 
 function describeWord(value: unknown): string {
@@ -117,7 +156,11 @@ const restriction = {
   unveil: z.optional(unveil),
   tcp: z.optional(strict({ connect: z.optional(z.array(port)), bind: z.optional(z.array(port)) })),
   scope: z.optional(boolean),
-  seccomp: z.optional(z.union([seccompPolicySchema, ociProfileSchema], { error: 'must be a filter with rules, or a profile in the OCI format' })),
+  seccomp: z.optional(
+    z.union([seccompPolicySchema, ociProfileSchema], {
+      error: 'must be a filter with rules, or a profile in the OCI format',
+    }),
+  ),
   capabilities: z.optional(z.array(capability)),
   onViolation: z.optional(oneOf(ON_VIOLATION)),
   onUnsupported: z.optional(oneOf(ON_UNSUPPORTED)),
@@ -134,7 +177,9 @@ const limits: Schema<ParsedLimits> = strict({
   scratch: z.optional(bytes(4096)),
   cpus: z.optional(
     scalar('out-of-range', { type: 'number', exclusiveMinimum: 0 }, (value) =>
-      typeof value === 'number' && Number.isFinite(value) && value > 0 ? { value } : { problem: `must be a number above 0, not ${describe(value)}` },
+      typeof value === 'number' && Number.isFinite(value) && value > 0
+        ? { value }
+        : { problem: `must be a number above 0, not ${describe(value)}` },
     ),
   ),
   core: z.optional(bytes()),
@@ -148,14 +193,19 @@ const id = count(0, 4294967294);
 const root: Schema<ParsedRoot> = z.union(
   [
     oneOf(['system', 'host', 'empty']),
-    strict({ directory: hostPath, writable: z.optional(z.union([boolean, oneOf(['discard'])], { error: "must be true, false or 'discard'" })) }),
+    strict({
+      directory: hostPath,
+      writable: z.optional(z.union([boolean, oneOf(['discard'])], { error: "must be true, false or 'discard'" })),
+    }),
     strict({ image: hostPath, reference: z.optional(text()) }),
   ],
   { error: "must be 'system', 'host', 'empty', {directory} or {image}" },
 );
 
 const ask: Schema<(request: NetRequest) => boolean | Promise<boolean>> = scalar('wrong-type', {}, (value) =>
-  typeof value === 'function' ? { value: value as (request: NetRequest) => boolean } : { problem: `must be a function, not ${describe(value)}` },
+  typeof value === 'function'
+    ? { value: value as (request: NetRequest) => boolean }
+    : { problem: `must be a function, not ${describe(value)}` },
 );
 
 /** A file cannot hold a function. */
@@ -166,19 +216,27 @@ function net(members: 'code' | 'file'): Schema<'none' | 'host' | ParsedNetList> 
   return z.union([oneOf(['none', 'host']), object], { error });
 }
 
-const hostname: Schema<string> = scalar('bad-hostname', { type: 'string', pattern: '^[A-Za-z0-9._-]{1,64}$' }, (value) =>
-  typeof value === 'string' && /^[A-Za-z0-9._-]{1,64}$/.test(value)
-    ? { value }
-    : { problem: `must be 1 to 64 letters, digits, dots, dashes or underscores, not ${describe(value)}` },
+const hostname: Schema<string> = scalar(
+  'bad-hostname',
+  { type: 'string', pattern: '^[A-Za-z0-9._-]{1,64}$' },
+  (value) =>
+    typeof value === 'string' && /^[A-Za-z0-9._-]{1,64}$/.test(value)
+      ? { value }
+      : { problem: `must be 1 to 64 letters, digits, dots, dashes or underscores, not ${describe(value)}` },
 );
 
 const variableName: Schema<string> = scalar('bad-name', { type: 'string', pattern: '^[^=]+$' }, (value) =>
-  typeof value === 'string' && value !== '' && !value.includes('=') ? { value } : { problem: 'is no name of an environment variable' },
+  typeof value === 'string' && value !== '' && !value.includes('=')
+    ? { value }
+    : { problem: 'is no name of an environment variable' },
 );
 
-const env: Schema<Record<string, string | undefined> | 'inherit'> = z.union([oneOf(['inherit']), z.record(variableName, z.optional(text()))], {
-  error: "must be an object of strings, or 'inherit'",
-});
+const env: Schema<Record<string, string | undefined> | 'inherit'> = z.union(
+  [oneOf(['inherit']), z.record(variableName, z.optional(text()))],
+  {
+    error: "must be an object of strings, or 'inherit'",
+  },
+);
 
 function policyShape(members: 'code' | 'file') {
   return {
@@ -210,7 +268,9 @@ function isStdioEntry(value: unknown): value is StdioEntry {
 }
 
 const stdioEntry: Schema<StdioEntry> = scalar('bad-stdio', {}, (value) =>
-  isStdioEntry(value) ? { value } : { problem: `must be ${alternatives(STDIO_WORDS)}, a descriptor or a stream, not ${describe(value)}` },
+  isStdioEntry(value)
+    ? { value }
+    : { problem: `must be ${alternatives(STDIO_WORDS)}, a descriptor or a stream, not ${describe(value)}` },
 );
 
 // The launcher takes this many descriptors with one request (SCM_MAX_FD less its own).
@@ -225,7 +285,9 @@ const signal: Schema<AbortSignal> = scalar('wrong-type', {}, (value) =>
 const spawnShape = {
   ...policyShape('code'),
   stdio: z.optional(
-    z.union([oneOf(STDIO_WORDS), z.array(stdioEntry).check(z.maxLength(MOST_DESCRIPTORS))], { error: `must be ${alternatives(STDIO_WORDS)}, or an array` }),
+    z.union([oneOf(STDIO_WORDS), z.array(stdioEntry).check(z.maxLength(MOST_DESCRIPTORS))], {
+      error: `must be ${alternatives(STDIO_WORDS)}, or an array`,
+    }),
   ),
   signal: z.optional(signal),
   argv0: z.optional(text()),
@@ -249,4 +311,8 @@ export const policyFileSchema: Schema<ParsedPolicy> = strict(policyShape('file')
 /** Of SpawnOptions. */
 export const spawnOptionsSchema: Schema<ParsedOptions> = strict(spawnShape);
 /** Of RunOptions. */
-export const runOptionsSchema: Schema<ParsedOptions> = strict({ ...spawnShape, input: z.optional(input), encoding: z.optional(encoding) });
+export const runOptionsSchema: Schema<ParsedOptions> = strict({
+  ...spawnShape,
+  input: z.optional(input),
+  encoding: z.optional(encoding),
+});

@@ -40,7 +40,8 @@ export class Snapshot {
       return value;
     }
     if (this.#path.length > DEEPEST) {
-      return this.#refuse('too-deep', 'is nested too deeply');
+      this.#refuse('too-deep', 'is nested too deeply');
+      return undefined;
     }
     if (key === 'content' && types.isUint8Array(value)) {
       return new Uint8Array(value);
@@ -54,14 +55,16 @@ export class Snapshot {
     } catch (error) {
       // A trap of a proxy, or an array's getter.
       this.#path.length = depth;
-      return this.#unreadable(error);
+      this.#unreadable(error);
+      return undefined;
     }
   }
 
   #copyArray(source: readonly unknown[], key: PropertyKey | undefined): unknown {
     const { length } = source;
     if (length > LONGEST_ARRAY) {
-      return this.#refuse('too-long', `has more than ${String(LONGEST_ARRAY)} elements`);
+      this.#refuse('too-long', `has more than ${String(LONGEST_ARRAY)} elements`);
+      return undefined;
     }
     const copy: unknown[] = [];
     for (let index = 0; index < length; index++) {
@@ -78,7 +81,8 @@ export class Snapshot {
 
   #copyObject(source: object): unknown {
     if (!isPlain(source)) {
-      return this.#refuse('wrong-type', 'must be a plain object');
+      this.#refuse('wrong-type', 'must be a plain object');
+      return undefined;
     }
     const copy = Object.create(null) as Record<string, unknown>;
     for (const key of Reflect.ownKeys(source)) {
@@ -99,13 +103,14 @@ export class Snapshot {
     try {
       return Reflect.get(source, key) as unknown;
     } catch (error) {
-      return this.#unreadable(error);
+      this.#unreadable(error);
+      return undefined;
     }
   }
 
-  #unreadable(error: unknown): undefined {
+  #unreadable(error: unknown): void {
     this.cause ??= error;
-    return this.#refuse('unreadable', 'cannot be read: reading it throws');
+    this.#refuse('unreadable', 'cannot be read: reading it throws');
   }
 
   #checkText(text: string): void {
@@ -114,9 +119,8 @@ export class Snapshot {
     }
   }
 
-  #refuse(code: string, message: string): undefined {
+  #refuse(code: string, message: string): void {
     this.issues.push({ code, path: formatPath(this.#path), message });
-    return undefined;
   }
 }
 
@@ -129,5 +133,9 @@ function isPlain(value: object): boolean {
   if (prototype === null || prototype === Object.prototype) {
     return true;
   }
-  return typeof prototype === 'object' && Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'isPrototypeOf');
+  return (
+    typeof prototype === 'object' &&
+    Object.getPrototypeOf(prototype) === null &&
+    Object.hasOwn(prototype, 'isPrototypeOf')
+  );
 }

@@ -154,11 +154,19 @@ export interface IsolationPolicy extends RestrictionPolicy {
    * without /run, /tmp and sockets. `'empty'`: nothing. `{directory}`: that tree, read-only unless `writable`: `true` writes to it, `'discard'` keeps the writes of
    * the cell in memory (`limits.scratch`). `{image}`: the layers of an OCI image. Default `'system'`.
    */
-  root?: 'system' | 'host' | 'empty' | { directory: string; writable?: boolean | 'discard' } | { image: string; reference?: string };
+  root?:
+    | 'system'
+    | 'host'
+    | 'empty'
+    | { directory: string; writable?: boolean | 'discard' }
+    | { image: string; reference?: string };
   /** Further mounts. They go beyond `unveil`, which shows paths where they are. Default: none. */
   mounts?: readonly Mount[];
   /** `'none'`: a private loopback interface and nothing else. `'host'`: the host's network. Or an allow-list. Default `'none'`. */
-  net?: 'none' | 'host' | { allow: readonly string[]; deny?: readonly string[]; ask?: (request: NetRequest) => boolean | Promise<boolean> };
+  net?:
+    | 'none'
+    | 'host'
+    | { allow: readonly string[]; deny?: readonly string[]; ask?: (request: NetRequest) => boolean | Promise<boolean> };
   /** Host name inside, up to 64 bytes. Default `'cloister'`. See sethostname(2). */
   hostname?: string;
   /**

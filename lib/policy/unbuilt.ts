@@ -29,7 +29,16 @@ export const UNBUILT_IN_CELLS: readonly UnbuiltPart[] = [
 ];
 
 /** The error for the parts that were asked for, or null. */
-export function unbuiltError(policy: ParsedPolicy, parts: readonly UnbuiltPart[] = UNBUILT_IN_CELLS): CloisterError | null {
+export function unbuiltError(
+  policy: ParsedPolicy,
+  parts: readonly UnbuiltPart[] = UNBUILT_IN_CELLS,
+): CloisterError | null {
   const asked = parts.filter((part) => part.asked(policy)).map(({ feature }) => feature);
-  return asked.length === 0 ? null : unsupported(asked.join(', '), 'not built into this version of cloister', 'leave it out, or use a version that has it');
+  return asked.length === 0
+    ? null
+    : unsupported(
+        asked.join(', '),
+        'not built into this version of cloister',
+        'leave it out, or use a version that has it',
+      );
 }

@@ -32,9 +32,26 @@ export type ValidMount = { readonly at: string } & (
       readonly optional: boolean;
       readonly executable: boolean;
     }
-  | { readonly type: 'tmpfs'; readonly target: string; readonly size: number; readonly mode: number; readonly executable: boolean }
-  | { readonly type: 'overlay'; readonly lower: readonly string[]; readonly target: string; readonly upper: string | null }
-  | { readonly type: 'file'; readonly target: string; readonly content: string | Uint8Array; readonly mode: number; readonly writable: boolean }
+  | {
+      readonly type: 'tmpfs';
+      readonly target: string;
+      readonly size: number;
+      readonly mode: number;
+      readonly executable: boolean;
+    }
+  | {
+      readonly type: 'overlay';
+      readonly lower: readonly string[];
+      readonly target: string;
+      readonly upper: string | null;
+    }
+  | {
+      readonly type: 'file';
+      readonly target: string;
+      readonly content: string | Uint8Array;
+      readonly mode: number;
+      readonly writable: boolean;
+    }
   | { readonly type: 'directory'; readonly target: string; readonly mode: number }
   | { readonly type: 'symlink'; readonly target: string; readonly to: string }
   | { readonly type: 'proc'; readonly target: string }

@@ -56,7 +56,9 @@ export function parseDuration(input: number | string): Parsed<number> {
   if (typeof input === 'number') {
     return time(input);
   }
-  return parseText(input, TIME_UNITS, "'250ms', '10s' or '5m'", ({ numerator, denominator }) => time(Number(numerator) / Number(denominator)));
+  return parseText(input, TIME_UNITS, "'250ms', '10s' or '5m'", ({ numerator, denominator }) =>
+    time(Number(numerator) / Number(denominator)),
+  );
 }
 
 function wholeNumber(value: number, noun: string): Parsed<number> {
@@ -89,7 +91,12 @@ interface Fraction {
 }
 
 /** Counts exactly: '1.1GB' is 1100000000 bytes, which floating point would miss. */
-function parseText(text: string, units: Readonly<Record<string, number>>, examples: string, finish: (exact: Fraction) => Parsed<number>): Parsed<number> {
+function parseText(
+  text: string,
+  units: Readonly<Record<string, number>>,
+  examples: string,
+  finish: (exact: Fraction) => Parsed<number>,
+): Parsed<number> {
   const match = text.length <= LONGEST_TEXT ? TEXT.exec(text) : null;
   if (match === null) {
     return { problem: `is not understood, write ${examples}` };
