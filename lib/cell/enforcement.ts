@@ -1,7 +1,8 @@
 /** What is in force in a cell: what the plan expected, once the kernel has confirmed it. */
 
 import { CloisterError, setupError } from '../errors.js';
-import { NAMESPACE_FLAGS, capabilityMask } from '../native/encode.js';
+import { capabilityMask, mask, NAMESPACE_FLAGS } from '../native/encode.js';
+import { FS_MASKS, NET_MASKS } from '../native/landlock-masks.js';
 import type { ConfirmedState } from '../native/functions.js';
 import type { Plan } from '../plan/types.js';
 import type { Enforcement } from '../policy/types.js';
@@ -25,6 +26,9 @@ export function shortfalls(plan: Plan, filter: Uint8Array | null, confirmed: Con
     require(`${name} namespace`, (confirmed.namespaces & NAMESPACE_FLAGS[name]) !== 0);
   }
   require('root file system', confirmed.rootReplaced);
+  const { handledFs = [], handledNet = [] } = plan.landlock ?? {};
+  require('Landlock files', (mask(handledFs, FS_MASKS) & ~confirmed.landlockFs) === 0);
+  require('Landlock ports', (mask(handledNet, NET_MASKS) & ~confirmed.landlockNet) === 0);
   for (const scope of plan.landlock?.scoped ?? []) {
     require(`Landlock scope ${scope}`, (confirmed.landlockScoped & SCOPE_FLAGS[scope]) !== 0);
   }

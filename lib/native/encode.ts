@@ -1,4 +1,5 @@
 import type { MountOperation, NamespaceName, Place, Plan, ResourceName } from '../plan/types.js';
+import { FS_MASKS, NET_MASKS, SCOPE_MASKS } from './landlock-masks.js';
 import { ByteWriter } from './writer.js';
 
 /** "CPLN", and the version that native/plan/decode.cc accepts. */
@@ -103,8 +104,6 @@ const ID_MAPPED = 16;
 const OPTIONAL = 32;
 const IS_DIRECTORY = 64;
 
-const SCOPES = { 'abstract-unix-socket': 1, signal: 2 } as const;
-
 const NANOSECONDS_PER_MILLISECOND = 1_000_000;
 
 /**
@@ -140,7 +139,7 @@ function encodeIdentity(writer: ByteWriter, plan: Plan): void {
 function encodeRestrictions(writer: ByteWriter, plan: Plan): void {
   writer.u64(capabilityMask(plan.capabilities));
   writer.flag(plan.landlock !== null);
-  writer.u32((plan.landlock?.scoped ?? []).reduce((mask, scope) => mask | SCOPES[scope], 0));
+  encodeLandlock(writer, plan.landlock);
   writer.u32(plan.limits.length);
   for (const limit of plan.limits) {
     writer.u32(RESOURCES[limit.resource]);
@@ -150,6 +149,28 @@ function encodeRestrictions(writer: ByteWriter, plan: Plan): void {
   writer.flag(plan.terminal !== null);
   writer.u32(plan.terminal?.columns ?? 0);
   writer.u32(plan.terminal?.rows ?? 0);
+}
+
+function encodeLandlock(writer: ByteWriter, landlock: Plan['landlock']): void {
+  const ports = landlock?.ports ?? [];
+  writer.u32(mask(landlock?.handledFs ?? [], FS_MASKS));
+  writer.u32(mask(landlock?.handledNet ?? [], NET_MASKS));
+  writer.u32(mask(landlock?.scoped ?? [], SCOPE_MASKS));
+  writer.u32(landlock?.rules?.length ?? 0);
+  for (const { path, rights } of landlock?.rules ?? []) {
+    writer.u32(mask(rights, FS_MASKS));
+    writer.text(path);
+  }
+  writer.u32(ports.length);
+  for (const { port, rights } of ports) {
+    writer.u32(mask(rights, NET_MASKS));
+    writer.u32(port);
+  }
+}
+
+/** Bit mask of names. */
+export function mask<Name extends string>(names: readonly Name[], masks: Readonly<Record<Name, number>>): number {
+  return names.reduce((bits, name) => bits | masks[name], 0);
 }
 
 function encodeCommand(writer: ByteWriter, command: Plan['command']): void {

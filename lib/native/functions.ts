@@ -61,6 +61,9 @@ export interface ConfirmedState {
   namespaces: number;
   rootReplaced: boolean;
   landlockScoped: number;
+  /** Masks of what the domain handles. */
+  landlockFs: number;
+  landlockNet: number;
   landlockAbi: number;
   /** Filters on the command, those inherited from the caller included. */
   filters: number;

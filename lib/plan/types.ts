@@ -4,6 +4,7 @@
  */
 
 import type { SeccompPolicy } from '../policy/types.js';
+import type { FsRight, NetRight, ScopeName } from './landlock-rights.js';
 
 /** A place where something is mounted: in the tree that becomes the cell's `/`, or in the stage, which the cell never sees. */
 export interface Place {
@@ -143,6 +144,18 @@ export interface ResourceLimit {
   readonly value: number;
 }
 
+/** What is handled is denied unless a rule grants it. */
+export interface LandlockPlan {
+  /** Absent: files are not restricted by Landlock. */
+  readonly handledFs?: readonly FsRight[];
+  /** Absent: ports are not restricted. */
+  readonly handledNet?: readonly NetRight[];
+  readonly scoped: readonly ScopeName[];
+  /** Paths of the cell. On a file, rights that only a directory can have are left out. */
+  readonly rules?: readonly { readonly path: string; readonly rights: readonly FsRight[] }[];
+  readonly ports?: readonly { readonly port: number; readonly rights: readonly NetRight[] }[];
+}
+
 export interface Plan {
   readonly version: 1;
   readonly backend: 'namespaces';
@@ -159,8 +172,8 @@ export interface Plan {
   readonly mounts: readonly MountOperation[];
   /** Names as in capabilities(7), 'CAP_…'. */
   readonly capabilities: readonly string[];
-  /** Landlock scopes, or null where the kernel has none or none was wanted. */
-  readonly landlock: { readonly scoped: readonly ('abstract-unix-socket' | 'signal')[] } | null;
+  /** The Landlock domain, or null where the kernel has no Landlock or none was wanted. */
+  readonly landlock: LandlockPlan | null;
   readonly limits: readonly ResourceLimit[];
   /** Milliseconds from the command's start, or null. */
   readonly wallTime: number | null;

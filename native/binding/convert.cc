@@ -50,6 +50,8 @@ Napi::Value FromConfirmed(Napi::Env env, const wire::Confirmed& confirmed) {
       .AddFlag("rootReplaced", confirmed.root_replaced)
       .AddNumber("landlockScoped", confirmed.landlock_scoped)
       .AddNumber("landlockAbi", confirmed.landlock_abi)
+      .AddNumber("landlockFs", confirmed.landlock_fs)
+      .AddNumber("landlockNet", confirmed.landlock_net)
       .AddNumber("filters", confirmed.filters)
       .AddNumber("filterInstructions", confirmed.filter_instructions)
       .Finish();

@@ -193,7 +193,7 @@ class Decoder {
   void Restrictions() {
     plan_.capabilities = reader_.U64();
     plan_.landlock = reader_.Flag();
-    plan_.landlock_scoped = reader_.U32();
+    Landlock();
     const std::uint32_t count = reader_.Count(12);
     auto* limits = Room<ResourceLimit>(count);
     for (std::uint32_t i = 0; i < count && reader_.Ok(); ++i) {
@@ -207,6 +207,36 @@ class Decoder {
     plan_.columns = Dimension();
     plan_.rows = Dimension();
     Filter();
+  }
+
+  // Which bits a kernel knows is its own affair (stage landlock); here a rule may grant nothing
+  // that is not handled, since it would be a rule without an effect.
+  void Landlock() {
+    plan_.landlock_fs = reader_.U32();
+    plan_.landlock_net = reader_.U32();
+    plan_.landlock_scoped = reader_.U32();
+    const std::uint32_t paths = reader_.Count(10);
+    auto* path_grants = Room<PathGrant>(paths);
+    for (std::uint32_t i = 0; i < paths && reader_.Ok(); ++i) {
+      path_grants[i].rights = Granted(plan_.landlock_fs);
+      path_grants[i].path = AbsolutePath();
+    }
+    plan_.landlock_paths = {path_grants, paths};
+    const std::uint32_t ports = reader_.Count(8);
+    auto* port_grants = Room<PortGrant>(ports);
+    for (std::uint32_t i = 0; i < ports && reader_.Ok(); ++i) {
+      port_grants[i].rights = Granted(plan_.landlock_net);
+      port_grants[i].port = Dimension();
+    }
+    plan_.landlock_ports = {port_grants, ports};
+    Require(plan_.landlock ||
+            (plan_.landlock_fs | plan_.landlock_net | plan_.landlock_scoped) == 0);
+  }
+
+  std::uint32_t Granted(std::uint32_t handled) {
+    const std::uint32_t rights = reader_.U32();
+    Require(rights != 0 && (rights & ~handled) == 0);
+    return rights;
   }
 
   std::uint16_t Dimension() {

@@ -76,6 +76,17 @@ struct ResourceLimit {
   std::uint64_t value;
 };
 
+// What a Landlock rule grants on a path of the cell, or on a TCP port. Masks of native/landlock.
+struct PathGrant {
+  const char* path;  // absolute
+  std::uint32_t rights;
+};
+
+struct PortGrant {
+  std::uint16_t port;
+  std::uint32_t rights;
+};
+
 struct Plan {
   std::uint64_t namespaces = 0;  // CLONE_NEW* flags
   std::uint32_t uid = 0;
@@ -86,7 +97,11 @@ struct Plan {
   Array<MountOperation> mounts;
   std::uint64_t capabilities = 0;
   bool landlock = false;
-  std::uint64_t landlock_scoped = 0;
+  std::uint32_t landlock_fs = 0;  // handled: denied unless granted
+  std::uint32_t landlock_net = 0;
+  std::uint32_t landlock_scoped = 0;
+  Array<PathGrant> landlock_paths;
+  Array<PortGrant> landlock_ports;
   Array<ResourceLimit> limits;
   std::uint64_t wall_time_ns = 0;  // 0: none
   bool terminal = false;

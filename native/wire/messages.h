@@ -75,6 +75,8 @@ struct Confirmed {
   std::uint32_t landlock_abi;
   std::uint32_t filters;
   std::uint32_t filter_instructions;
+  std::uint32_t landlock_fs;
+  std::uint32_t landlock_net;
   std::uint32_t reserved;
 };
 

@@ -41,6 +41,11 @@ struct Parts {
   std::vector<std::vector<std::uint8_t>> mounts;
   std::uint32_t resource = 7;
   std::uint32_t instructions = 0;
+  std::uint32_t landlock = 1;
+  std::uint32_t handled_fs = 7;
+  std::uint32_t granted_fs = 5;
+  std::string granted_path = "/usr";
+  std::uint32_t port = 443;
   std::string cwd = "/";
   std::vector<std::string> argv = {"true"};
 };
@@ -67,7 +72,9 @@ std::vector<std::uint8_t> Encode(const Parts& parts) {
   for (const auto& mount : parts.mounts) {
     writer.Raw(mount.data(), mount.size());
   }
-  writer.U64(0).U32(1).U32(3);
+  writer.U64(0).U32(parts.landlock).U32(parts.handled_fs).U32(2).U32(3);
+  writer.U32(1).U32(parts.granted_fs).Text(parts.granted_path);
+  writer.U32(1).U32(2).U32(parts.port);
   writer.U32(1).U32(parts.resource).U64(1024);
   writer.U64(5000000000).U32(0).U32(0).U32(0);
   writer.U32(parts.instructions);
@@ -119,6 +126,12 @@ CLOISTER_TEST("a sound plan is read field by field") {
   CHECK_EQ(plan.mounts.size, 3U);
   CHECK_EQ(plan.mounts[0].size, 4096U);
   CHECK_EQ(std::string(plan.mounts[2].from.path), "/usr");
+  CHECK_EQ(plan.landlock_fs, 7U);
+  CHECK_EQ(plan.landlock_scoped, 3U);
+  REQUIRE(plan.landlock_paths.size == 1 && plan.landlock_ports.size == 1);
+  CHECK_EQ(std::string(plan.landlock_paths[0].path), "/usr");
+  CHECK_EQ(plan.landlock_paths[0].rights, 5U);
+  CHECK_EQ(plan.landlock_ports[0].port, 443U);
   CHECK_EQ(plan.limits[0].value, 1024U);
   CHECK_EQ(plan.wall_time_ns, 5000000000U);
   CHECK_EQ(plan.argv.size, 1U);
@@ -217,6 +230,25 @@ CLOISTER_TEST("set-id modes, unknown resources and overlong filters are refused"
   parts.instructions = 4096;
   CHECK(Accepts(parts));
   parts.instructions = 4097;
+  CHECK(!Accepts(parts));
+}
+
+CLOISTER_TEST("a Landlock rule grants something, and nothing that is not handled") {
+  Parts parts = Sound();
+  parts.granted_fs = 8;
+  CHECK(!Accepts(parts));
+  parts.granted_fs = 0;
+  CHECK(!Accepts(parts));
+  parts = Sound();
+  parts.granted_path = "usr";
+  CHECK(!Accepts(parts));
+  parts = Sound();
+  parts.port = 65535;
+  CHECK(Accepts(parts));
+  parts.port = 65536;
+  CHECK(!Accepts(parts));
+  parts = Sound();
+  parts.landlock = 0;
   CHECK(!Accepts(parts));
 }
 
