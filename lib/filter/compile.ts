@@ -1,0 +1,125 @@
+/** Policies in, a filter out. The work is done by native/seccomp; here are its border and its errors. */
+
+import * as z from 'zod/mini';
+
+import { bug, CloisterError, type PolicyIssue, policyError } from '../errors.js';
+import { CompileFailure } from '../native/seccomp-functions.js';
+import { translate } from '../policy/issues.js';
+import { seccompPolicySchema } from '../policy/schema-seccomp.js';
+import type { SeccompAction, SeccompArch, SeccompPolicy, SeccompProgram } from '../policy/seccomp-types.js';
+import { Snapshot } from '../policy/snapshot.js';
+import { syscallNumber } from '../policy/syscalls/lookup.js';
+import { encodeRequest, type EncodedWeight } from './encode.js';
+import { NODE_PROFILE } from './profile.js';
+import { CompiledProgram, seccompFunctions } from './program.js';
+import { resolvePolicy } from './resolve.js';
+import type { ResolvedPolicy } from './resolved.js';
+
+export interface CompileOptions {
+  /**
+   * How often the filtered program makes which call, by name, relative to each other. The answers do not depend on it, only the time that they
+   * take. Default: a Node.js server.
+   */
+  weights?: Readonly<Record<string, number>> | undefined;
+  /** For kernels before 5.11, which have no cache of constant answers. Default false. */
+  withoutCache?: boolean | undefined;
+}
+
+const LARGEST_WEIGHT = 1_000_000;
+
+/**
+ * Compiles a policy. The same policy gives the same bytes on every machine.
+ *
+ * @returns a program that was compared with the policy before it is handed out.
+ * @throws ERR_CLOISTER_POLICY with everything that is wrong with the policy, or when it takes more than 4096 instructions.
+ */
+export function compile(policy: SeccompPolicy, options: CompileOptions = {}): SeccompProgram {
+  return compileMerged([policy], options);
+}
+
+/**
+ * Compiles several policies to one program: each call gets the strictest of their answers, as the kernel would give with a filter for each; of equal
+ * actions that of the earliest policy. One filter costs less than several: the kernel runs all of them at every call that is not cached.
+ *
+ * @throws as compile() does; with several policies the places of issues begin with the policy's index.
+ */
+export function compileMerged(policies: readonly SeccompPolicy[], options: CompileOptions = {}): SeccompProgram {
+  const issues: PolicyIssue[] = [];
+  const resolved = policies.map((policy, index) => resolveUnknown(policy, issues, policies.length > 1 ? [index] : []));
+  const weights = readWeights(options.weights ?? NODE_PROFILE, resolved, issues);
+  if (issues.length > 0 || resolved.length === 0) {
+    throw policyError(
+      issues.length > 0 ? issues : [{ code: 'missing', path: '', message: 'no policy' }],
+      'seccomp policy',
+    );
+  }
+  const result = seccompFunctions().seccompCompile(
+    encodeRequest(resolved, { weights, withoutCache: options.withoutCache === true }),
+  );
+  if (!(result instanceof Uint8Array)) {
+    throw compileError(result);
+  }
+  const spelling = new Map<number, SeccompAction>(resolved.flatMap((policy) => [...policy.spelling]).reverse());
+  return new CompiledProgram(result, architecturesOf(resolved), spelling);
+}
+
+/** What a user wrote, in numbers. Getters run once: what is checked is what is compiled. */
+export function resolveUnknown(
+  policy: unknown,
+  issues: PolicyIssue[],
+  base: readonly (string | number)[] = [],
+): ResolvedPolicy {
+  const snapshot = new Snapshot();
+  const copy = snapshot.take(policy);
+  const found: PolicyIssue[] = snapshot.issues;
+  const parsed = z.safeParse(seccompPolicySchema, copy);
+  if (!parsed.success) {
+    const known = new Set(found.map(({ path }) => path));
+    found.push(...translate(parsed.error.issues, copy, base).filter(({ path }) => !known.has(path)));
+  }
+  if (parsed.success && found.length === 0) {
+    return resolvePolicy(parsed.data, issues, base);
+  }
+  issues.push(...found);
+  return { defaultAnswer: 0, foreignAnswer: 0, unknownAnswer: 0, architectures: [], spelling: new Map() };
+}
+
+function readWeights(
+  weights: Readonly<Record<string, number>>,
+  policies: readonly ResolvedPolicy[],
+  issues: PolicyIssue[],
+): EncodedWeight[] {
+  const encoded: EncodedWeight[] = [];
+  for (const [name, weight] of Object.entries(weights)) {
+    if (!Number.isInteger(weight) || weight < 0 || weight > LARGEST_WEIGHT) {
+      issues.push({
+        code: 'out-of-range',
+        path: `weights.${name}`,
+        message: `must be a whole number from 0 to ${LARGEST_WEIGHT}`,
+      });
+    }
+    for (const arch of architecturesOf(policies)) {
+      // x32 shares a tree with x86_64, whose calls are the frequent ones.
+      const number = arch === 'x32' ? undefined : syscallNumber(name, arch);
+      if (number !== undefined) {
+        encoded.push({ arch, number, weight });
+      }
+    }
+  }
+  return encoded;
+}
+
+function architecturesOf(policies: readonly ResolvedPolicy[]): SeccompArch[] {
+  return [...new Set(policies.flatMap(({ architectures }) => architectures.map(({ arch }) => arch)))];
+}
+
+function compileError({ kind, detail }: { kind: number; detail: string }): CloisterError {
+  if (kind === CompileFailure.tooLong) {
+    return new CloisterError(`cannot compile the seccomp policy: it takes ${detail}`, {
+      code: 'ERR_CLOISTER_POLICY',
+      issues: [{ code: 'too-long', path: '', message: `takes ${detail}` }],
+      hint: 'use fewer rules with conditions on arguments',
+    });
+  }
+  return bug(`the seccomp compiler made a program that differs from its policy: ${detail}`);
+}

@@ -1,0 +1,242 @@
+/** From names to numbers: what of a policy depends on architectures. Collects everything that is wrong. */
+
+import type { PolicyIssue } from '../errors.js';
+import { unsupported } from '../errors.js';
+import { unknownWord } from '../policy/issues.js';
+import { formatPath, type PathPart } from '../policy/path.js';
+import type { ArgCondition, SeccompAction, SeccompArch, SeccompPolicy, SeccompRule } from '../policy/seccomp-types.js';
+import { hostArch } from '../policy/syscalls/arch.js';
+import { syscallName, syscallNames, syscallNumber, X32_BIT } from '../policy/syscalls/lookup.js';
+import { argumentWidth } from '../policy/syscalls/widths.js';
+import { answerOf, refuses } from './answer.js';
+import { multiplexed, SELECTOR } from './multiplexed.js';
+import type { ResolvedArch, ResolvedCondition, ResolvedPolicy, ResolvedRule } from './resolved.js';
+
+const KILL_PROCESS: SeccompAction = 'kill-process';
+const NOT_IMPLEMENTED: SeccompAction = { errno: 'ENOSYS' };
+/** A number that a tracer writes to have the call skipped: of no architecture's table. */
+const SKIPPED_CALL = 0xffffffff;
+
+/** A policy that has passed its schema. Issues are added to `issues`; the result is of use only when there are none. */
+export function resolvePolicy(
+  policy: SeccompPolicy,
+  issues: PolicyIssue[],
+  base: readonly PathPart[] = [],
+): ResolvedPolicy {
+  return new Resolver(policy, issues, base).resolve();
+}
+
+class Resolver {
+  readonly #policy: SeccompPolicy;
+  readonly #issues: PolicyIssue[];
+  readonly #base: readonly PathPart[];
+  readonly #spelling = new Map<number, SeccompAction>();
+  readonly #archs: readonly SeccompArch[];
+
+  constructor(policy: SeccompPolicy, issues: PolicyIssue[], base: readonly PathPart[]) {
+    this.#policy = policy;
+    this.#issues = issues;
+    this.#base = base;
+    this.#archs = this.#architectures();
+  }
+
+  resolve(): ResolvedPolicy {
+    const { defaultAction, foreignArchAction = KILL_PROCESS, unknownSyscallAction, rules } = this.#policy;
+    const defaultAnswer = this.#answer(defaultAction, ['defaultAction']);
+    const unknown = unknownSyscallAction ?? (refuses(defaultAnswer) ? NOT_IMPLEMENTED : defaultAction);
+    for (const [index, rule] of rules.entries()) {
+      this.#checkRule(rule, ['rules', index]);
+    }
+    const usable = this.#issues.length === 0;
+    return {
+      defaultAnswer,
+      foreignAnswer: this.#answer(foreignArchAction, ['foreignArchAction']),
+      unknownAnswer: this.#answer(unknown, ['unknownSyscallAction']),
+      architectures: usable ? this.#archs.map((arch) => this.#resolveArch(arch)) : [],
+      spelling: this.#spelling,
+    };
+  }
+
+  #issue(code: string, path: readonly PathPart[], message: string): void {
+    this.#issues.push({ code, path: formatPath([...this.#base, ...path]), message });
+  }
+
+  #architectures(): readonly SeccompArch[] {
+    const written = this.#policy.architectures;
+    if (written === undefined) {
+      const own = hostArch();
+      if (own === undefined) {
+        throw unsupported(
+          'a filter for this machine',
+          `no table of system calls for ${process.arch}`,
+          'name architectures in the policy',
+        );
+      }
+      return [own];
+    }
+    if (written.length === 0) {
+      this.#issue('out-of-range', ['architectures'], 'must name at least one architecture');
+    }
+    for (const [index, arch] of written.entries()) {
+      if (written.indexOf(arch) !== index) {
+        this.#issue('duplicate', ['architectures', index], `${arch} is named twice`);
+      }
+    }
+    return written;
+  }
+
+  #answer(action: SeccompAction, path: readonly PathPart[]): number {
+    const answer = answerOf(action);
+    if (typeof answer !== 'number') {
+      this.#issue('out-of-range', path, answer.problem);
+      return 0;
+    }
+    if (!this.#spelling.has(answer)) {
+      this.#spelling.set(answer, action);
+    }
+    return answer;
+  }
+
+  #checkRule(rule: SeccompRule, path: readonly PathPart[]): void {
+    this.#answer(rule.action, [...path, 'action']);
+    const listed = Array.isArray(rule.syscalls);
+    for (const [index, syscall] of named(rule).entries()) {
+      this.#checkSyscall(syscall, listed ? [...path, 'syscalls', index] : [...path, 'syscalls']);
+    }
+    if (named(rule).length === 0) {
+      this.#issue('out-of-range', [...path, 'syscalls'], 'must name at least one system call');
+    }
+    for (const [index, condition] of (rule.args ?? []).entries()) {
+      this.#checkCondition(condition, rule, [...path, 'args', index]);
+    }
+  }
+
+  #checkSyscall(syscall: string | number, path: readonly PathPart[]): void {
+    if (typeof syscall === 'string') {
+      if (!syscallNames().has(syscall)) {
+        this.#issue('unknown-value', path, unknownWord('system call', syscall, [...syscallNames()]));
+      }
+    } else if (this.#archs.length > 0 && !this.#archs.some((arch) => numberOn(syscall, arch) !== undefined)) {
+      this.#issue('out-of-range', path, `${syscall} is a number of x32, which the policy's architectures do not name`);
+    }
+  }
+
+  #checkCondition(condition: ArgCondition, rule: SeccompRule, path: readonly PathPart[]): void {
+    if ((condition.op === '&==') !== (condition.mask !== undefined)) {
+      const message = condition.mask === undefined ? "is missing, needed with '&=='" : "is only for '&=='";
+      this.#issue(condition.mask === undefined ? 'missing' : 'conflict', [...path, 'mask'], message);
+    }
+    const widths = new Set(
+      this.#subjects(rule).map((syscall) => condition.width ?? argumentWidth(syscall, condition.index)),
+    );
+    for (const width of widths) {
+      for (const member of ['value', 'mask'] as const) {
+        const written = condition[member];
+        if (written !== undefined && !fits(BigInt(written), width)) {
+          const mend =
+            condition.width === undefined
+              ? ': the kernel looks at no more of it; width: 64 compares the whole register'
+              : '';
+          this.#issue(
+            'out-of-range',
+            [...path, member],
+            `${String(written)} does not fit into the ${width} bits of the argument${mend}`,
+          );
+          return;
+        }
+      }
+    }
+  }
+
+  /** The calls of a rule by name, on any of the architectures. */
+  #subjects(rule: SeccompRule): (string | undefined)[] {
+    return named(rule).flatMap((syscall) =>
+      typeof syscall === 'string'
+        ? [syscall]
+        : this.#archs.map((arch) => syscallName(numberOn(syscall, arch) ?? -1, arch)),
+    );
+  }
+
+  #resolveArch(arch: SeccompArch): ResolvedArch {
+    const rules: ResolvedRule[] = [];
+    for (const [source, rule] of this.#policy.rules.entries()) {
+      const answer = this.#answer(rule.action, []);
+      rules.push(...this.#ownRules(rule, source, answer, arch));
+      if (arch === 'x86') {
+        rules.push(...multiplexedRules(rule, source, answer));
+      }
+    }
+    return { arch, rules };
+  }
+
+  /** One rule for each way in which the rule's calls differ in the widths of the compared arguments. */
+  #ownRules(rule: SeccompRule, source: number, answer: number, arch: SeccompArch): ResolvedRule[] {
+    const groups = new Map<string, { numbers: number[]; conditions: ResolvedCondition[] }>();
+    for (const syscall of named(rule)) {
+      const number = typeof syscall === 'string' ? syscallNumber(syscall, arch) : numberOn(syscall, arch);
+      if (number === undefined) {
+        continue;
+      }
+      const name = typeof syscall === 'string' ? syscall : syscallName(number, arch);
+      const widths = (rule.args ?? []).map(({ width, index }) => width ?? argumentWidth(name, index));
+      const key = widths.join();
+      let group = groups.get(key);
+      if (group === undefined) {
+        group = {
+          numbers: [],
+          conditions: (rule.args ?? []).map((condition, index) => resolveCondition(condition, widths[index] ?? 64)),
+        };
+        groups.set(key, group);
+      }
+      group.numbers.push(number);
+    }
+    return [...groups.values()].map((group) => ({ source, answer, limit: false, ...group }));
+  }
+}
+
+function named(rule: SeccompRule): readonly (string | number)[] {
+  return typeof rule.syscalls === 'object' ? rule.syscalls : [rule.syscalls];
+}
+
+/** A number of the policy as seccomp_data.nr holds it on an architecture; undefined where it is of the other half of x86_64 and x32. */
+function numberOn(number: number, arch: SeccompArch): number | undefined {
+  const isX32 = number >= X32_BIT && number !== SKIPPED_CALL;
+  if (arch === 'x86_64') {
+    return isX32 ? undefined : number;
+  }
+  return arch === 'x32' && number < X32_BIT ? number + X32_BIT : number;
+}
+
+function fits(value: bigint, width: 32 | 64): boolean {
+  return value >= -(2n ** BigInt(width - 1)) && value < 2n ** BigInt(width);
+}
+
+function resolveCondition({ index, op, value, mask = 0 }: ArgCondition, width: 32 | 64): ResolvedCondition {
+  return {
+    index,
+    op,
+    wide: width === 64,
+    value: BigInt.asUintN(width, BigInt(value)),
+    mask: BigInt.asUintN(width, BigInt(mask)),
+  };
+}
+
+function multiplexedRules(rule: SeccompRule, source: number, answer: number): ResolvedRule[] {
+  const calls = named(rule).map((syscall) => (typeof syscall === 'string' ? syscall : syscallName(syscall, 'x86')));
+  const limit = rule.args !== undefined && rule.args.length > 0;
+  return calls.flatMap((name) => {
+    const way = name === undefined ? undefined : multiplexed(name);
+    const number = way === undefined ? undefined : syscallNumber(way.multiplexer, 'x86');
+    if (way === undefined || number === undefined || (!limit && calls.includes(way.multiplexer))) {
+      return [];
+    }
+    const selector: ResolvedCondition = {
+      index: 0,
+      op: '&==',
+      wide: false,
+      value: BigInt(way.call),
+      mask: SELECTOR[way.multiplexer],
+    };
+    return [{ source, answer, limit, numbers: [number], conditions: [selector] }];
+  });
+}

@@ -1,0 +1,15 @@
+/** The filter compiler, usable alone: nothing else of cloister is started by it. */
+
+export { type CloisterErrorCode, CloisterError, type PolicyIssue } from './errors.js';
+export { compile, type CompileOptions, compileMerged } from './filter/compile.js';
+export { syscallName, syscallNumber } from './filter/names.js';
+export type {
+  ArgCondition,
+  OciSeccompProfile,
+  SeccompAction,
+  SeccompArch,
+  SeccompCall,
+  SeccompPolicy,
+  SeccompProgram,
+  SeccompRule,
+} from './policy/seccomp-types.js';

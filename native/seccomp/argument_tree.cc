@@ -1,0 +1,448 @@
+#include "native/seccomp/argument_tree.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "native/seccomp/interval_tree.h"
+#include "native/seccomp/layout.h"
+
+namespace cloister::seccomp {
+namespace {
+
+using Test = Condition::Test;
+using Part = Condition::Part;
+
+// Conditions that may be copied for one system call before its rules are no longer merged.
+constexpr std::size_t kBudget = 400'000;
+// Words come first, each at most once; deeper nesting is of tests of single bits.
+constexpr int kDeepest = 96;
+// The weight of one range of an argument's values, and of one instruction more. Which values are
+// frequent is not known.
+constexpr std::uint64_t kRangeWeight = 100;
+constexpr std::uint64_t kNodeCost = 150;
+
+Subject SubjectOf(Word word, std::uint32_t mask) {
+  return {ArgumentOffset(word.argument, word.high), mask};
+}
+
+// Limits bind what follows them, unconditional rules end the list, and rules at its end that say
+// what would be said anyway are dropped.
+OpenPolicy Normalized(OpenPolicy policy) {
+  std::vector<OpenRule> open;
+  bool limited = false;
+  Verdict limit{};
+  const auto bound = [&](Verdict verdict) { return limited ? Stricter(limit, verdict) : verdict; };
+  for (OpenRule& rule : policy.rules) {
+    rule.verdict = bound(rule.verdict);
+    if (!rule.conditions.empty()) {
+      open.push_back(std::move(rule));
+    } else if (rule.limit) {
+      limit = rule.verdict;
+      limited = true;
+    } else {
+      policy.fallback = rule.verdict;
+      limited = false;
+      break;
+    }
+  }
+  policy.fallback = bound(policy.fallback);
+  while (!open.empty()) {
+    const OpenRule& last = open.back();
+    const Verdict verdict = last.limit ? Stricter(last.verdict, policy.fallback) : last.verdict;
+    if (!(verdict == policy.fallback)) {
+      break;
+    }
+    open.pop_back();
+  }
+  policy.rules = std::move(open);
+  return policy;
+}
+
+// Policies that are decided bind those that are not; then they need not be looked at again.
+std::vector<OpenPolicy> Settled(std::vector<OpenPolicy> state) {
+  for (OpenPolicy& policy : state) {
+    policy = Normalized(std::move(policy));
+  }
+  bool decided = false;
+  Verdict strictest{};
+  for (const OpenPolicy& policy : state) {
+    if (policy.rules.empty()) {
+      strictest = decided ? Stricter(strictest, policy.fallback) : policy.fallback;
+      decided = true;
+    }
+  }
+  if (!decided) {
+    return state;
+  }
+  std::vector<OpenPolicy> open;
+  for (OpenPolicy& policy : state) {
+    if (policy.rules.empty()) {
+      continue;
+    }
+    for (OpenRule& rule : policy.rules) {
+      rule.verdict = Stricter(rule.verdict, strictest);
+    }
+    policy.fallback = Stricter(policy.fallback, strictest);
+    policy = Normalized(std::move(policy));
+    if (!policy.rules.empty()) {
+      open.push_back(std::move(policy));
+    } else {
+      strictest = Stricter(strictest, policy.fallback);
+    }
+  }
+  if (open.empty()) {
+    open.push_back({{}, strictest});
+  }
+  return open;
+}
+
+bool IsDecided(const std::vector<OpenPolicy>& state) {
+  return state.size() == 1 && state.front().rules.empty();
+}
+
+template <typename Visit>
+void ForEachCondition(const std::vector<OpenPolicy>& state, Visit visit) {
+  for (const OpenPolicy& policy : state) {
+    for (const OpenRule& rule : policy.rules) {
+      for (const Condition& condition : rule.conditions) {
+        visit(condition);
+      }
+    }
+  }
+}
+
+std::string Describe(const std::vector<OpenPolicy>& state, const Facts& facts) {
+  std::string text;
+  const auto add = [&](auto part) {
+    text.append(reinterpret_cast<const char*>(&part), sizeof part);
+  };
+  std::array<bool, 12> touched{};
+  for (const OpenPolicy& policy : state) {
+    add(policy.fallback.answer);
+    add(policy.fallback.owner);
+    add(policy.rules.size());
+    for (const OpenRule& rule : policy.rules) {
+      add(rule.verdict.answer);
+      add(rule.verdict.owner);
+      add(rule.limit);
+      add(rule.conditions.size());
+      for (const Condition& condition : rule.conditions) {
+        add(condition.argument);
+        add(condition.part);
+        add(condition.test);
+        add(condition.negated);
+        add(condition.mask);
+        add(condition.value);
+        touched[IndexOf({condition.argument, false})] = true;
+        touched[IndexOf({condition.argument, true})] = true;
+      }
+    }
+  }
+  // Facts about words that no condition asks for cannot change the outcome.
+  for (std::size_t i = 0; i < touched.size(); ++i) {
+    if (touched[i] && !facts[i].Empty()) {
+      add(i);
+      facts[i].Describe(text);
+    }
+  }
+  return text;
+}
+
+// Keeps of a rule what the residues leave. False when it can no longer match.
+template <typename Reduce>
+bool Reduced(const OpenRule& rule, OpenRule& reduced, Reduce reduce) {
+  reduced = {rule.verdict, rule.limit, {}};
+  for (const Condition& condition : rule.conditions) {
+    const Residue residue = reduce(condition);
+    if (residue.truth == Truth::kFalse) {
+      return false;
+    }
+    if (residue.truth == Truth::kOpen &&
+        std::find(reduced.conditions.begin(), reduced.conditions.end(), residue.condition) ==
+            reduced.conditions.end()) {
+      reduced.conditions.push_back(residue.condition);
+    }
+  }
+  return true;
+}
+
+// A value of the word that answers the condition's test as the facts do; none when they leave it
+// open.
+std::optional<std::uint32_t> Representative(const WordTest& test, const WordFacts& facts) {
+  if (test.test == Test::kMasked) {
+    const Truth truth = facts.Masked(test.mask, test.value);
+    if (truth == Truth::kOpen) {
+      return std::nullopt;
+    }
+    return truth == Truth::kTrue ? test.value : test.value ^ (test.mask & (~test.mask + 1));
+  }
+  const Truth reached = facts.AtLeast(test.value);
+  if (!test.three_way || test.value == kAllBits || reached == Truth::kFalse) {
+    if (reached == Truth::kOpen) {
+      return std::nullopt;
+    }
+    return reached == Truth::kTrue ? test.value : test.value - 1;
+  }
+  const Truth passed = facts.AtLeast(test.value + 1);
+  if (passed == Truth::kTrue) {
+    return test.value + 1;
+  }
+  return reached == Truth::kTrue && passed == Truth::kFalse ? std::optional(test.value)
+                                                            : std::nullopt;
+}
+
+}  // namespace
+
+Verdict Stricter(Verdict left, Verdict right) {
+  const auto left_action = static_cast<std::int32_t>(left.answer & kActionMask);
+  const auto right_action = static_cast<std::int32_t>(right.answer & kActionMask);
+  if (left_action != right_action) {
+    return left_action < right_action ? left : right;
+  }
+  return right.owner < left.owner ? right : left;
+}
+
+NodeId ArgumentTree::Exhausted() {
+  exhausted_ = true;
+  return graph_.Answer(kKillProcess);
+}
+
+// The first condition's word is one that the writer looks at first. The word that most rules ask
+// about tells most of them apart.
+Word ArgumentTree::Choose(const State& state) const {
+  std::array<std::size_t, 12> uses{};
+  std::optional<Word> first;
+  ForEachCondition(state, [&](const Condition& condition) {
+    const bool high =
+        condition.part == Part::kHigh || (condition.part == Part::kBoth && strategy_.upper_first);
+    const Word word{condition.argument, high};
+    first = first.has_value() ? first : std::optional(word);
+    ++uses[IndexOf(word)];
+  });
+  Word chosen = first.value_or(Word{0, false});
+  if (strategy_.most_used_first) {
+    for (std::uint8_t argument = 0; argument < 6; ++argument) {
+      for (const bool high : {false, true}) {
+        const Word word{argument, high};
+        chosen = uses[IndexOf(word)] > uses[IndexOf(chosen)] ? word : chosen;
+      }
+    }
+  }
+  return chosen;
+}
+
+NodeId ArgumentTree::Decide(State state, Facts facts, int depth) {
+  state = Settled(std::move(state));
+  if (IsDecided(state)) {
+    return graph_.Answer(state.front().fallback.answer);
+  }
+  if (exhausted_ || depth > kDeepest) {
+    return Exhausted();
+  }
+  std::string key = Describe(state, facts);
+  if (const auto found = known_.find(key); found != known_.end()) {
+    return found->second;
+  }
+  const Word word = Choose(state);
+  bool ranges = true;
+  bool one_mask = true;
+  std::optional<std::uint32_t> mask;
+  std::size_t values = 0;
+  std::uint32_t some_value = 0;
+  ForEachCondition(state, [&](const Condition& condition) {
+    if (!Touches(condition, word)) {
+      return;
+    }
+    const WordTest test = TestOn(condition, word);
+    ranges = ranges && test.mask == kAllBits;
+    one_mask = one_mask && test.test == Test::kMasked && mask.value_or(test.mask) == test.mask;
+    mask = test.mask;
+    values += values == 0 || test.value != some_value ? 1 : 0;
+    some_value = test.value;
+  });
+  NodeId node = 0;
+  if (ranges) {
+    node = DecideByRanges(state, facts, word, kAllBits, depth);
+  } else if (one_mask && values > 1) {
+    node = DecideByRanges(state, facts, word, *mask, depth);
+  } else {
+    node = DecideByTest(state, facts, word, depth);
+  }
+  if (!exhausted_) {
+    known_.emplace(std::move(key), node);
+  }
+  return node;
+}
+
+// Cuts the values of the word where any condition changes, and decides for each piece.
+NodeId ArgumentTree::DecideByRanges(const State& state, const Facts& facts, Word word,
+                                    std::uint32_t mask, int depth) {
+  std::vector<std::uint32_t> starts{0};
+  ForEachCondition(state, [&](const Condition& condition) {
+    if (!Touches(condition, word)) {
+      return;
+    }
+    const WordTest test = TestOn(condition, word);
+    starts.push_back(test.value);
+    if ((test.test == Test::kMasked || test.three_way) && test.value != kAllBits) {
+      starts.push_back(test.value + 1);
+    }
+  });
+  std::sort(starts.begin(), starts.end());
+  starts.erase(std::unique(starts.begin(), starts.end()), starts.end());
+  std::vector<Piece> pieces;
+  for (std::size_t i = 0; i < starts.size() && !exhausted_; ++i) {
+    const std::uint32_t last = i + 1 < starts.size() ? starts[i + 1] - 1 : kAllBits;
+    // The smallest value from `start` on that the mask lets through.
+    std::uint32_t value = starts[i];
+    bool single = value == last;
+    if (mask != kAllBits) {
+      if ((value & ~mask) != 0) {
+        value = ((value | ~mask) + 1) & mask;
+        if (value < starts[i] || value > last) {
+          // No such value: it belongs to whatever is below it.
+          pieces.back().last = last;
+          continue;
+        }
+      }
+      const std::uint32_t next = ((value | ~mask) + 1) & mask;
+      single = next <= value || next > last;
+    }
+    const NodeId goal = Decide(RestrictTo(state, word, value), facts, depth + 1);
+    pieces.push_back({single ? value : starts[i], last, goal, kRangeWeight, single});
+  }
+  if (exhausted_) {
+    return Exhausted();
+  }
+  return LowerPieces(graph_, SubjectOf(word, mask), std::move(pieces), kNodeCost);
+}
+
+// Asks one condition's question and remembers the answer for the others.
+NodeId ArgumentTree::DecideByTest(const State& state, const Facts& facts, Word word, int depth) {
+  std::optional<WordTest> asked;
+  bool past = false;
+  ForEachCondition(state, [&](const Condition& condition) {
+    if (asked.has_value() || !Touches(condition, word)) {
+      return;
+    }
+    asked = TestOn(condition, word);
+    past = asked->three_way && facts[IndexOf(word)].AtLeast(asked->value) == Truth::kTrue;
+  });
+  if (!asked.has_value()) {
+    return Exhausted();
+  }
+  Facts when_true = facts;
+  Facts when_false = facts;
+  const std::uint32_t value = asked->value + (past ? 1 : 0);
+  if (asked->test == Test::kMasked) {
+    when_true[IndexOf(word)].LearnMasked(asked->mask, value, true);
+    when_false[IndexOf(word)].LearnMasked(asked->mask, value, false);
+  } else {
+    when_true[IndexOf(word)].LearnAtLeast(value, true);
+    when_false[IndexOf(word)].LearnAtLeast(value, false);
+  }
+  const NodeId then = Decide(Assume(state, word, when_true), when_true, depth + 1);
+  const NodeId otherwise = Decide(Assume(state, word, when_false), when_false, depth + 1);
+  const Subject whole = SubjectOf(word, kAllBits);
+  if (asked->test == Test::kAtLeast) {
+    return graph_.Test(NodeKind::kAtLeast, whole, value, then, otherwise);
+  }
+  if (asked->mask == kAllBits) {
+    return graph_.Test(NodeKind::kEqual, whole, value, then, otherwise);
+  }
+  if (value == 0) {
+    return graph_.Test(NodeKind::kAnyBit, whole, asked->mask, otherwise, then);
+  }
+  if (value == asked->mask && (value & (value - 1)) == 0) {
+    return graph_.Test(NodeKind::kAnyBit, whole, value, then, otherwise);
+  }
+  return graph_.Test(NodeKind::kEqual, SubjectOf(word, asked->mask), value, then, otherwise);
+}
+
+ArgumentTree::State ArgumentTree::RestrictTo(const State& state, Word word, std::uint32_t value) {
+  State restricted;
+  restricted.reserve(state.size());
+  for (const OpenPolicy& policy : state) {
+    OpenPolicy left{{}, policy.fallback};
+    OpenRule reduced;
+    for (const OpenRule& rule : policy.rules) {
+      const std::size_t work = rule.conditions.size() + 1;
+      if (budget_ < work) {
+        exhausted_ = true;
+        return state;
+      }
+      budget_ -= work;
+      const bool possible = Reduced(rule, reduced, [&](const Condition& condition) {
+        return Touches(condition, word) ? Restrict(condition, word, value)
+                                        : Residue{Truth::kOpen, condition};
+      });
+      if (!possible) {
+        continue;
+      }
+      const bool ends = reduced.conditions.empty() && !reduced.limit;
+      left.rules.push_back(std::move(reduced));
+      if (ends) {
+        break;
+      }
+    }
+    restricted.push_back(std::move(left));
+  }
+  return restricted;
+}
+
+ArgumentTree::State ArgumentTree::Assume(const State& state, Word word, const Facts& facts) {
+  State restricted;
+  const WordFacts& here = facts[IndexOf(word)];
+  for (const OpenPolicy& policy : state) {
+    OpenPolicy left{{}, policy.fallback};
+    OpenRule reduced;
+    for (const OpenRule& rule : policy.rules) {
+      const std::size_t work = rule.conditions.size() + 1;
+      if (budget_ < work) {
+        exhausted_ = true;
+        return state;
+      }
+      budget_ -= work;
+      const bool possible = Reduced(rule, reduced, [&](const Condition& condition) {
+        if (!Touches(condition, word)) {
+          return Residue{Truth::kOpen, condition};
+        }
+        const auto value = Representative(TestOn(condition, word), here);
+        return value.has_value() ? Restrict(condition, word, *value)
+                                 : Residue{Truth::kOpen, condition};
+      });
+      if (possible) {
+        left.rules.push_back(std::move(reduced));
+      }
+    }
+    restricted.push_back(std::move(left));
+  }
+  return restricted;
+}
+
+std::optional<NodeId> ArgumentTree::Build(std::vector<OpenPolicy> policies) {
+  std::optional<NodeId> best;
+  ProgramShape least{};
+  for (const Strategy strategy : {Strategy{true, false}, Strategy{false, false},
+                                  Strategy{true, true}, Strategy{false, true}}) {
+    strategy_ = strategy;
+    budget_ = kBudget;
+    exhausted_ = false;
+    known_.clear();
+    const NodeId node = Decide(policies, {}, 0);
+    if (exhausted_) {
+      continue;
+    }
+    if (graph_.IsAnswer(node)) {
+      return node;
+    }
+    const ProgramShape shape = Measure(graph_, node);
+    if (!best.has_value() || shape < least) {
+      best = node;
+      least = shape;
+    }
+  }
+  return best.has_value() ? best : Chain(Settled(std::move(policies)));
+}
+
+}  // namespace cloister::seccomp

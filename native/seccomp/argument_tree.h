@@ -1,0 +1,82 @@
+// From rules on the arguments of one system call to tests of words.
+
+#ifndef CLOISTER_SECCOMP_ARGUMENT_TREE_H_
+#define CLOISTER_SECCOMP_ARGUMENT_TREE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "native/seccomp/condition.h"
+#include "native/seccomp/facts.h"
+#include "native/seccomp/graph.h"
+#include "native/seccomp/policy.h"
+
+namespace cloister::seccomp {
+
+// An answer and the policy that it comes from. Among several policies the strictest action wins,
+// and of equal actions the earliest policy's: a total order, so that it does not matter in which
+// order policies are found out.
+struct Verdict {
+  std::uint32_t answer;
+  std::uint32_t owner;
+
+  bool operator==(const Verdict&) const = default;
+};
+[[nodiscard]] Verdict Stricter(Verdict left, Verdict right);
+
+// What is left of a rule after some words are known.
+struct OpenRule {
+  Verdict verdict;
+  bool limit;
+  std::vector<Condition> conditions;
+};
+
+// What is left of one policy for one system call: rules with at least one open condition, and the
+// verdict when none of them matches.
+struct OpenPolicy {
+  std::vector<OpenRule> rules;
+  Verdict fallback;
+};
+
+class ArgumentTree {
+ public:
+  explicit ArgumentTree(Graph& graph) : graph_(graph) {}
+
+  // The node that decides about a call to which these rules apply. Nothing when that would take
+  // more nodes than a program can have.
+  [[nodiscard]] std::optional<NodeId> Build(std::vector<OpenPolicy> policies);
+
+ private:
+  using State = std::vector<OpenPolicy>;
+  // In which order words are looked at: no order is best for all rules, so a few are tried.
+  struct Strategy {
+    bool upper_first;
+    bool most_used_first;
+  };
+
+  NodeId Decide(State state, Facts facts, int depth);
+  NodeId DecideByRanges(const State& state, const Facts& facts, Word word, std::uint32_t mask,
+                        int depth);
+  NodeId DecideByTest(const State& state, const Facts& facts, Word word, int depth);
+  [[nodiscard]] Word Choose(const State& state) const;
+  [[nodiscard]] State RestrictTo(const State& state, Word word, std::uint32_t value);
+  [[nodiscard]] State Assume(const State& state, Word word, const Facts& facts);
+  std::optional<NodeId> Chain(const State& state);
+  NodeId Exhausted();
+
+  Graph& graph_;
+  Strategy strategy_{};
+  // Work that may still be done before falling back on a chain of tests: merging rules can take
+  // exponential time.
+  std::size_t budget_ = 0;
+  bool exhausted_ = false;
+  std::unordered_map<std::string, NodeId> known_;
+};
+
+}  // namespace cloister::seccomp
+
+#endif  // CLOISTER_SECCOMP_ARGUMENT_TREE_H_
