@@ -251,6 +251,8 @@ void Server::StartCell(const Request& request) {
 void Server::HandleSignal(Cell* cell, int signal) {
   if (signal == SIGKILL) {
     cell->Kill(wire::EndCause::kKilled);
+  } else if (signal == 0) {
+    return;  // whether the cell is there is known without asking
   } else if (!cell->started) {
     cell->pending_signal = signal;
   } else {

@@ -64,7 +64,8 @@ bool ParseRequest(const std::uint8_t* data, std::size_t size, std::size_t descri
         return false;
       }
       request->signal = signal.signal;
-      return signal.signal > 0 && signal.signal < NSIG;
+      // 0 asks whether the process is there (kill(2)).
+      return signal.signal >= 0 && signal.signal < NSIG;
     case Type::kKill:
       return descriptors == 0 && size == sizeof(KillRequest);
     default:

@@ -89,7 +89,11 @@ CLOISTER_TEST("signals are real ones") {
   SignalRequest request = {{kVersion, Type::kSignal, 7}, SIGTERM, 0};
   CHECK(Accepts(Bytes(&request, sizeof(request)), 0));
   CHECK(!Accepts(Bytes(&request, sizeof(request)), 1));
-  for (const int signal : {0, -1, NSIG, 1000}) {
+  for (const int signal : {0, NSIG - 1}) {
+    request.signal = signal;
+    CHECK(Accepts(Bytes(&request, sizeof(request)), 0));
+  }
+  for (const int signal : {-1, NSIG, 1000}) {
     request.signal = signal;
     CHECK(!Accepts(Bytes(&request, sizeof(request)), 0));
   }
