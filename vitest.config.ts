@@ -41,6 +41,7 @@ export default defineConfig({
       project('integration', built),
       project('escape', built),
       project('cli', built),
+      project('docs', built),
     ],
   },
 });
