@@ -31,6 +31,13 @@ NodeId Graph::Test(NodeKind kind, Subject subject, std::uint32_t value, NodeId t
   if (then == otherwise) {
     return then;
   }
+  if (kind == NodeKind::kAnyBit) {
+    // "Any of these bits, or else any of those" is one question.
+    const Node& next = nodes_[otherwise];
+    if (next.kind == NodeKind::kAnyBit && next.subject == subject && next.then == then) {
+      return Test(kind, subject, value | next.value, then, next.otherwise);
+    }
+  }
   return Intern({kind, subject, value, then, otherwise});
 }
 

@@ -1,6 +1,7 @@
 #include "native/seccomp/policy.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "native/seccomp/condition.h"
 
@@ -36,38 +37,60 @@ const ArchPolicy* Policy::Find(std::uint32_t audit, std::uint32_t nr) const {
   return skipped;
 }
 
-std::uint32_t Evaluate(const Policy& policy, const CallData& call) {
-  const ArchPolicy* section = policy.Find(call.arch, call.nr);
-  if (section == nullptr) {
-    return policy.foreign_answer;
-  }
-  const auto matches = [&](const Rule& rule) {
-    return rule.Names(call.nr) &&
-           std::all_of(rule.conditions.begin(), rule.conditions.end(),
-                       [&](const Condition& condition) {
-                         return Holds(condition, call.args[condition.argument]);
-                       });
-  };
-  // Stricter than every limit met so far, and ALLOW as long as there was none.
-  std::uint32_t limit = kAllow;
-  for (const Rule& rule : section->rules) {
-    if (!matches(rule)) {
+CallRules::CallRules(const std::vector<Policy>& policies, std::uint32_t audit, std::uint32_t nr) {
+  for (const Policy& policy : policies) {
+    const ArchPolicy* section = policy.Find(audit, nr);
+    if (section == nullptr) {
+      parts_.push_back({{}, policy.foreign_answer});
       continue;
     }
-    if (!rule.limit) {
-      return Strictest(limit, rule.answer);
+    Part part{{}, section->Knows(nr) ? policy.default_answer : policy.unknown_answer};
+    for (const Rule& rule : section->rules) {
+      if (rule.Names(nr)) {
+        part.rules.push_back(&rule);
+      }
     }
-    limit = Strictest(limit, rule.answer);
+    parts_.push_back(std::move(part));
   }
-  return Strictest(limit, section->Knows(call.nr) ? policy.default_answer : policy.unknown_answer);
 }
 
-std::uint32_t Evaluate(const std::vector<Policy>& policies, const CallData& call) {
-  std::uint32_t answer = kAllow;
-  for (const Policy& policy : policies) {
-    answer = Strictest(answer, Evaluate(policy, call));
+std::uint32_t CallRules::Answer(const CallData& call) const {
+  std::uint32_t strictest = kAllow;
+  for (const Part& part : parts_) {
+    // Stricter than every limit met so far, and ALLOW as long as there was none.
+    std::uint32_t answer = kAllow;
+    bool decided = false;
+    for (const Rule* rule : part.rules) {
+      const bool matches = std::all_of(rule->conditions.begin(), rule->conditions.end(),
+                                       [&](const Condition& condition) {
+                                         return Holds(condition, call.args[condition.argument]);
+                                       });
+      if (!matches) {
+        continue;
+      }
+      answer = Strictest(answer, rule->answer);
+      if (!rule->limit) {
+        decided = true;
+        break;
+      }
+    }
+    strictest = Strictest(strictest, decided ? answer : Strictest(answer, part.fallback));
   }
-  return answer;
+  return strictest;
+}
+
+bool CallRules::AlwaysAllow() const {
+  return std::all_of(parts_.begin(), parts_.end(), [](const Part& part) {
+    for (const Rule* rule : part.rules) {
+      if (rule->answer != kAllow) {
+        return false;
+      }
+      if (rule->conditions.empty() && !rule->limit) {
+        return true;
+      }
+    }
+    return part.fallback == kAllow;
+  });
 }
 
 }  // namespace cloister::seccomp

@@ -140,10 +140,35 @@ struct Error {
   std::string detail;
 };
 
-// The answer to one call by looking at the rules one after the other: what every compiled program
-// is compared with.
-[[nodiscard]] std::uint32_t Evaluate(const Policy& policy, const CallData& call);
-[[nodiscard]] std::uint32_t Evaluate(const std::vector<Policy>& policies, const CallData& call);
+// What the policies say of calls with one number, by looking at their rules one after the other: what every compiled
+// program is compared with.
+class CallRules {
+ public:
+  CallRules(const std::vector<Policy>& policies, std::uint32_t audit, std::uint32_t nr);
+
+  // The answer to a call with this number, or with any other for which the policies have the same rules.
+  [[nodiscard]] std::uint32_t Answer(const CallData& call) const;
+
+  // Whether the wording of the rules alone allows the call whatever its arguments.
+  [[nodiscard]] bool AlwaysAllow() const;
+
+  template <typename Visit>
+  void ForEachRule(Visit visit) const {
+    for (const Part& part : parts_) {
+      for (const Rule* rule : part.rules) {
+        visit(*rule);
+      }
+    }
+  }
+
+ private:
+  struct Part {
+    std::vector<const Rule*> rules;
+    std::uint32_t fallback;
+  };
+
+  std::vector<Part> parts_;
+};
 
 }  // namespace cloister::seccomp
 

@@ -22,36 +22,6 @@ constexpr std::size_t kMostForProgram = 400'000;
 
 constexpr std::uint64_t kUpperHalf = 0xffffffff00000000ULL;
 
-struct NumberRules {
-  std::vector<const Rule*> rules;
-  bool always_allowed = true;
-};
-
-// The rules of all policies for a number, and whether their wording alone allows it whatever the
-// arguments.
-NumberRules RulesFor(const std::vector<Policy>& policies, std::uint32_t audit, std::uint32_t nr) {
-  NumberRules found;
-  for (const Policy& policy : policies) {
-    const ArchPolicy* section = policy.Find(audit, nr);
-    if (section == nullptr) {
-      found.always_allowed = found.always_allowed && policy.foreign_answer == kAllow;
-      continue;
-    }
-    bool decided = false;
-    for (const Rule& rule : section->rules) {
-      if (!rule.Names(nr)) {
-        continue;
-      }
-      found.rules.push_back(&rule);
-      found.always_allowed = found.always_allowed && (decided || rule.answer == kAllow);
-      decided = decided || (rule.conditions.empty() && !rule.limit);
-    }
-    const std::uint32_t rest = section->Knows(nr) ? policy.default_answer : policy.unknown_answer;
-    found.always_allowed = found.always_allowed && (decided || rest == kAllow);
-  }
-  return found;
-}
-
 // Values on both sides of everything that a condition could tell apart, with bits changed that it
 // must not look at.
 void AddCandidates(const Condition& condition, std::vector<std::uint64_t>& candidates) {
@@ -91,27 +61,25 @@ class Comparison {
       const std::vector<std::uint32_t> starts = RunStarts(request_.policies, audit);
       for (std::size_t i = 0; i < starts.size() && problem_.empty(); ++i) {
         const std::uint32_t last = i + 1 < starts.size() ? starts[i + 1] - 1 : kSkippedCall;
-        CompareNumber(audit, starts[i]);
-        CompareCall({last, audit, 0, {}});
-        CompareCall({last, audit, ~0ULL, {~0ULL, ~0ULL, ~0ULL, ~0ULL, ~0ULL, ~0ULL}});
+        CompareRun(audit, starts[i], last);
       }
     }
     for (const std::uint32_t audit : {0U, 1U, kAuditX8664, kAuditX86, kAuditAarch64, kAuditArm,
                                       kAuditRiscv64, kAuditX8664 ^ 1U, ~0U}) {
       for (const std::uint32_t nr : {0U, 1U, kX32Bit, kSkippedCall}) {
-        CompareCall({nr, audit, 0, {}});
+        CompareCall(CallRules(request_.policies, audit, nr), {nr, audit, 0, {}});
       }
     }
     return problem_;
   }
 
  private:
-  void CompareCall(const CallData& call) {
+  void CompareCall(const CallRules& rules, const CallData& call) {
     if (!problem_.empty()) {
       return;
     }
     ++compared_;
-    const std::uint32_t expected = Evaluate(request_.policies, call);
+    const std::uint32_t expected = rules.Answer(call);
     const std::uint32_t answer = seccomp::Run(program_, call).answer;
     if (answer != expected) {
       problem_ = "answers " + std::to_string(answer) + " instead of " + std::to_string(expected) +
@@ -123,19 +91,28 @@ class Comparison {
     }
   }
 
-  void CompareNumber(std::uint32_t audit, std::uint32_t nr) {
-    const NumberRules found = RulesFor(request_.policies, audit, nr);
-    if (found.always_allowed && !IsConstantAllow(program_, nr, audit)) {
-      problem_ = "allows call " + std::to_string(nr) + " of architecture " + std::to_string(audit) +
-                 " always, but not in a way that can be cached";
+  // Numbers from `first` to `last`, for which the policies have the same rules.
+  void CompareRun(std::uint32_t audit, std::uint32_t first, std::uint32_t last) {
+    const CallRules rules(request_.policies, audit, first);
+    if (rules.AlwaysAllow() && !IsConstantAllow(program_, first, audit)) {
+      problem_ = "allows call " + std::to_string(first) + " of architecture " +
+                 std::to_string(audit) + " always, but not in a way that can be cached";
       return;
     }
-    CompareCall({nr, audit, 0, {}});
+    CompareCall(rules, {first, audit, 0, {}});
+    CompareCall(rules, {last, audit, ~0ULL, {~0ULL, ~0ULL, ~0ULL, ~0ULL, ~0ULL, ~0ULL}});
     std::array<std::vector<std::uint64_t>, 6> candidates;
-    for (const Rule* rule : found.rules) {
-      for (const Condition& condition : rule->conditions) {
+    std::vector<const Rule*> conditional;
+    rules.ForEachRule([&](const Rule& rule) {
+      for (const Condition& condition : rule.conditions) {
         AddCandidates(condition, candidates[condition.argument]);
       }
+      if (!rule.conditions.empty()) {
+        conditional.push_back(&rule);
+      }
+    });
+    if (conditional.empty()) {
+      return;
     }
     for (std::vector<std::uint64_t>& values : candidates) {
       // Registers of 32 bits: the kernel never shows anything in the upper half.
@@ -145,7 +122,7 @@ class Comparison {
       Unique(values);
       Thin(values);
     }
-    CompareAround(audit, nr, found.rules, candidates);
+    CompareAround(rules, audit, first, conditional, candidates);
   }
 
   static void Thin(std::vector<std::uint64_t>& values) {
@@ -160,26 +137,23 @@ class Comparison {
   }
 
   // Calls that match a rule, and calls that differ from them in one argument.
-  void CompareAround(std::uint32_t audit, std::uint32_t nr, const std::vector<const Rule*>& rules,
+  void CompareAround(const CallRules& rules, std::uint32_t audit, std::uint32_t nr,
+                     const std::vector<const Rule*>& conditional,
                      const std::array<std::vector<std::uint64_t>, 6>& candidates) {
-    std::size_t per_rule = 1;
+    std::size_t for_rule = 1;
     for (const std::vector<std::uint64_t>& values : candidates) {
-      per_rule += values.size();
+      for_rule += values.size();
     }
-    if (per_rule == 1) {
-      return;
-    }
-    const std::size_t most = std::min(
-        kMostForNumber, compared_ < kMostForProgram ? kMostForProgram - compared_ : per_rule);
-    const std::size_t stride = 1 + rules.size() * per_rule / most;
-    for (std::size_t r = 0; r < rules.size(); r += stride) {
-      const CallData base = Matching(*rules[r], audit, nr, candidates);
-      CompareCall(base);
+    const std::size_t left = compared_ < kMostForProgram ? kMostForProgram - compared_ : for_rule;
+    const std::size_t stride = 1 + conditional.size() * for_rule / std::min(kMostForNumber, left);
+    for (std::size_t r = 0; r < conditional.size(); r += stride) {
+      const CallData base = Matching(*conditional[r], audit, nr, candidates);
+      CompareCall(rules, base);
       for (std::size_t argument = 0; argument < candidates.size(); ++argument) {
         for (const std::uint64_t value : candidates[argument]) {
           CallData call = base;
           call.args[argument] = value;
-          CompareCall(call);
+          CompareCall(rules, call);
         }
       }
     }
