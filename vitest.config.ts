@@ -36,7 +36,14 @@ export default defineConfig({
       project('unit'),
       project('types', {
         include: [],
-        typecheck: { enabled: true, only: true, include: ['test/types/**/*.test.ts'], tsconfig: 'test/tsconfig.json' },
+        // Errors outside of the type tests themselves are the business of "npm run check:types".
+        typecheck: {
+          enabled: true,
+          only: true,
+          ignoreSourceErrors: true,
+          include: ['test/types/**/*.test.ts'],
+          tsconfig: 'test/types/tsconfig.json',
+        },
       }),
       project('integration', built),
       project('escape', built),
