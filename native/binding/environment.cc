@@ -74,9 +74,7 @@ void Environment::Register(Napi::Env env, Napi::Object exports) {
   add("closeDescriptor", CloseDescriptor);
   add("resizeTerminal", ResizeTerminal);
   add("probe", Probe);
-  // Freed last: hooks run in reverse order, and Connect adds the one that ends the deliveries later.
-  napi_add_env_cleanup_hook(
-      env, [](void* argument) { delete static_cast<Environment*>(argument); }, self);
+  napi_add_env_cleanup_hook(env, TearDown, self);
 }
 
 Napi::Value Environment::Connect(const Napi::CallbackInfo& info) {
@@ -88,22 +86,32 @@ Napi::Value Environment::Connect(const Napi::CallbackInfo& info) {
   }
   self->launcher_path_ = *std::move(path);
   // No limit of the queue: an event that is not delivered is a cell that never ends. Unreferenced: JavaScript says when it waits for something.
-  self->channel_ = Channel::New(info.Env(), info[1].As<Napi::Function>(), "cloister", 0, 1, self);
+  self->channel_ = Channel::New(info.Env(), info[1].As<Napi::Function>(), "cloister", 0, 1, self,
+                                Destroy, static_cast<void*>(nullptr));
   if (info.Env().IsExceptionPending()) {
     return {};
   }
   self->channel_.Unref(info.Env());
   self->connected_ = true;
-  // Hooks run in reverse order: this one before the channel's own, after which the channel's memory is gone.
+  // Hooks run in reverse order: this one has to run before the channel's own, after which nothing may be delivered.
+  napi_remove_env_cleanup_hook(info.Env(), TearDown, self);
   napi_add_env_cleanup_hook(info.Env(), TearDown, self);
   return {};
 }
 
 void Environment::TearDown(void* argument) {
   auto* const self = static_cast<Environment*>(argument);
+  if (!self->connected_) {
+    delete self;
+    return;
+  }
+  self->closing_ = true;
   LauncherClient::Instance().Forget(self);
+  // Destroy() runs once the channel is closed: its queue may be emptied, through CallJs, until then.
   self->channel_.Abort();
 }
+
+void Environment::Destroy(Napi::Env /*env*/, void* /*data*/, Environment* self) { delete self; }
 
 Napi::Value Environment::Spawn(const Napi::CallbackInfo& info) {
   Environment* const self = Self(info);
@@ -196,15 +204,18 @@ void Environment::Deliver(std::unique_ptr<CellEvent> event) {
 void Environment::CallJs(Napi::Env env, Napi::Function callback, Environment* self,
                          CellEvent* event) {
   const std::unique_ptr<CellEvent> owned(event);
-  // Without an environment this is the emptying of the queue at its end.
-  if (static_cast<napi_env>(env) == nullptr || callback.IsEmpty()) {
+  // Without an environment this is the emptying of the queue at its end, when `self` is gone. An environment that ends runs no JavaScript any more.
+  if (static_cast<napi_env>(env) == nullptr || callback.IsEmpty() || self->closing_) {
     return;
   }
   const int terminal = self->Hold(std::move(owned->terminal));
   const Napi::Value value = FromEvent(env, *owned, terminal);
   if (!value.IsEmpty()) {
-    // What a listener throws becomes an uncaught exception, as from any other event.
     static_cast<void>(callback.Call({value}));
+  }
+  // What a listener throws is an uncaught exception, as from any other event. Left pending here, it would only be a warning (Node.js, DEP0168).
+  if (env.IsExceptionPending()) {
+    napi_fatal_exception(env, env.GetAndClearPendingException().Value());
   }
 }
 

@@ -35,12 +35,14 @@ class Environment final : public EventSink {
   static Napi::Value TakeDescriptor(const Napi::CallbackInfo& info);
   static Napi::Value CloseDescriptor(const Napi::CallbackInfo& info);
   static void TearDown(void* argument);
+  static void Destroy(Napi::Env env, void* data, Environment* self);
 
   // Until JavaScript takes it: a Worker that is terminated leaves no descriptor behind.
   int Hold(UniqueFd fd);
 
   std::string launcher_path_;
   bool connected_ = false;
+  bool closing_ = false;
   Channel channel_;
   std::unordered_map<int, UniqueFd> held_;
 };

@@ -5,6 +5,8 @@
 
 #pragma GCC system_header
 
+// In an environment that ends (worker.terminate(), process.exit()) nothing can be thrown any more; that must not end the whole process.
+#define NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS
 #include <napi.h>
 
 #endif  // CLOISTER_BINDING_NAPI_H_

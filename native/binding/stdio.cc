@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -39,6 +40,15 @@ void Keep(int ours, int theirs, Stdio* stdio) {
   stdio->for_cell.push_back(theirs);
 }
 
+// A pipe belongs to the caller, with mode 0600. The cell of a root caller runs on another uid and could not open /dev/stdout. Only who may look into
+// /proc/PID/fd of a process that has the pipe finds it there (proc(5)), so that the mode is not what keeps others away.
+std::optional<Failure> MayBeReopened(int pipe) {
+  if (geteuid() == 0 && fchmod(pipe, 0666) != 0) {
+    return StdioFailure(errno, "fchmod");
+  }
+  return std::nullopt;
+}
+
 std::optional<Failure> Add(int entry, std::size_t position, int null_device, Stdio* stdio) {
   int ends[2] = {-1, -1};
   switch (entry) {
@@ -52,7 +62,7 @@ std::optional<Failure> Add(int entry, std::size_t position, int null_device, Std
         return StdioFailure(errno, "pipe2");
       }
       entry == kPipeToCell ? Keep(ends[1], ends[0], stdio) : Keep(ends[0], ends[1], stdio);
-      return std::nullopt;
+      return MayBeReopened(ends[0]);
     case kDuplex:
       if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
         return StdioFailure(errno, "socketpair");
