@@ -237,6 +237,7 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
     if (terminal >= 0) {
       this.#stdio.connectTerminal(terminal);
     }
+    this.#stdio.startReading();
     this.#ending.commandStarted();
     this.emit('spawn');
   }
@@ -313,6 +314,7 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
     this.#stopListening?.();
     this.#terminal?.abandon();
     this.#closeInput();
+    this.#stdio.startReading();
     this.#outcome.reject(error);
     this.#drainLater();
     try {

@@ -76,6 +76,7 @@ export class CellStdio {
   /** Descriptors without a stream; -1 where there is one, or nothing. */
   readonly #untouched: number[];
   readonly #streams: (StdioStream | undefined)[];
+  #mayRead = false;
 
   /** Without descriptors: of a command that is not there. Its streams are at their end, so that code written before the 'error' event does no harm. */
   constructor(
@@ -120,7 +121,7 @@ export class CellStdio {
     if (descriptor < 0) {
       return (this.#streams[position] = endedStream(kind));
     }
-    const stream = openStream(kind, descriptor);
+    const stream = new EndSocket(kind, descriptor, this.#mayRead);
     // From here on the stream closes it.
     this.#addon.takeDescriptor(descriptor);
     this.#streams[position] = stream;
@@ -135,14 +136,50 @@ export class CellStdio {
     return descriptor >= 0 && this.#addon.closeDescriptor(descriptor);
   }
 
+  /** The command runs, or never will. */
+  startReading(): void {
+    this.#mayRead = true;
+    for (const stream of this.#streams) {
+      if (stream instanceof EndSocket) {
+        stream.startReading();
+      }
+    }
+  }
+
   connectTerminal(descriptor: number): void {
     this.#terminal?.connect(descriptor);
     this.#addon.takeDescriptor(descriptor);
   }
 }
 
-function openStream(kind: number, fd: number): net.Socket {
-  return new net.Socket({ fd, readable: kind !== StdioKind.pipeToCell, writable: kind !== StdioKind.pipeFromCell });
+/**
+ * This process's end of a pipe. Nothing is read before the start was told: the command may write before this process hears that it runs, and whoever
+ * saw its output before 'spawn' would take it for running while an abort takes it for not started.
+ */
+class EndSocket extends net.Socket {
+  #mayRead: boolean;
+
+  constructor(kind: number, fd: number, mayRead: boolean) {
+    super({ fd, readable: kind !== StdioKind.pipeToCell, writable: kind !== StdioKind.pipeFromCell });
+    this.#mayRead = false;
+    if (mayRead) {
+      this.startReading();
+    }
+  }
+
+  startReading(): void {
+    this.#mayRead = true;
+    if (!this.destroyed && this.readable) {
+      super._read(0);
+    }
+  }
+
+  override _read(size: number): void {
+    // The constructor of net.Socket begins to read, before there are members of this class.
+    if (#mayRead in this && this.#mayRead) {
+      super._read(size);
+    }
+  }
 }
 
 function endedStream(kind: number): Readable | Writable {
