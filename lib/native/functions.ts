@@ -1,5 +1,7 @@
 /** What the addon exports. One interface, written by hand, kept next to the loader; native/binding implements it. */
 
+import type { RestrictFunctions } from './restrict-functions.js';
+
 /** How one descriptor of the cell is made: a descriptor of this process (>= 0), or one of these. */
 export const StdioKind = {
   /** /dev/null */
@@ -88,7 +90,7 @@ export interface NativeFailure extends Error {
   detail: string;
 }
 
-export interface CloisterAddon {
+export interface CloisterAddon extends RestrictFunctions {
   /** Refuses a launcher of another version. */
   readonly wireVersion: number;
   /**

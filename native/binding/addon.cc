@@ -2,6 +2,7 @@
 
 #include "native/binding/environment.h"
 #include "native/binding/napi.h"
+#include "native/binding/restrict_binding.h"
 
 #if __has_include("native/binding/seccomp_binding.h")
 #include "native/binding/seccomp_binding.h"
@@ -12,6 +13,7 @@ namespace {
 
 Napi::Object Register(Napi::Env env, Napi::Object exports) {
   cloister::binding::Environment::Register(env, exports);
+  cloister::binding::RegisterRestrict(env, exports);
 #ifdef CLOISTER_HAS_SECCOMP
   cloister::binding::RegisterSeccomp(env, exports);
 #endif

@@ -1,0 +1,67 @@
+/** What the addon exports for a process that restricts itself; native/binding/restrict_binding.cc implements it. */
+
+/** A path that was opened once: what the descriptor leads to cannot be exchanged any more. */
+export interface OpenedPath {
+  /** 0, or negative; then there is nothing else. */
+  errno: number;
+  /** Close-on-exec, opened with O_PATH. To be closed by the caller. */
+  descriptor?: number;
+  kind?: 'directory' | 'file' | 'socket' | 'fifo' | 'device' | 'symlink';
+  /** Absolute, without symbolic links. */
+  real?: string;
+  /** f_type of statfs(2). */
+  fileSystem?: number;
+}
+
+export interface RestrictRequest {
+  /** Descriptor of a Landlock ruleset, or -1. */
+  ruleset: number;
+  /** Have the kernel carry the domain to the other threads (Landlock ABI 8). */
+  threadSync: boolean;
+  noNewPrivileges: boolean;
+  dropCapabilities: boolean;
+  keptCapabilities: bigint;
+  /** The ruleset refuses to open the root directory: each thread tries it, as proof. */
+  rootClosed: boolean;
+  /** struct sock_filter[]; empty for none. */
+  filter: Uint8Array;
+  /** What the filter forbids ends the process: the handler that says so is installed. */
+  traps: boolean;
+  /** The filter lets this thread read what it has open: the kernel's account of each thread is read once more afterwards. */
+  filterAllowsReading: boolean;
+  /** Names of calls and promises for that handler: lib/restrict/descriptions.ts; empty for none. */
+  descriptions: Uint8Array;
+}
+
+export interface RestrictFailureInfo {
+  stage: 'threads' | 'privileges' | 'landlock' | 'filter' | 'rings';
+  syscall: string;
+  /** Negative. */
+  errno: number;
+  detail: string;
+  /** Threads that could not be made to stop. */
+  unreachable: { tid: number; name: string }[];
+}
+
+export interface RestrictResult {
+  /** Null: every thread is restricted. Else nothing was applied. */
+  failure: RestrictFailureInfo | null;
+  threads: number;
+  noNewPrivileges: boolean;
+  /** Mask of permitted capabilities. */
+  capabilities: bigint;
+  filters: number;
+}
+
+export interface RestrictFunctions {
+  /** The ABI of this kernel's Landlock, 0 for none, and the mask of errata that it has mended. */
+  landlockState(): { abi: number; errata: number };
+  /** A ruleset that handles these rights (masks); a descriptor to be closed by the caller. Throws NativeFailure. */
+  createRuleset(fs: number, net: number, scoped: number): number;
+  openPaths(paths: readonly string[]): OpenedPath[];
+  grantPath(ruleset: number, descriptor: number, rights: number): void;
+  grantPort(ruleset: number, port: number, rights: number): void;
+  closeDescriptors(descriptors: readonly number[]): void;
+  /** Restricts every thread of this process, or none. Ends the process where only some could be restricted. */
+  restrictProcess(request: RestrictRequest): RestrictResult;
+}

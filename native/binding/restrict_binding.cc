@@ -1,0 +1,337 @@
+#include "native/binding/restrict_binding.h"
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <climits>
+#include <cstring>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "native/base/bytes.h"
+#include "native/base/unique_fd.h"
+#include "native/binding/convert.h"
+#include "native/landlock/ruleset.h"
+#include "native/threads/restrict.h"
+#include "native/threads/sigsys.h"
+
+namespace cloister::binding {
+
+namespace {
+
+// Objects filled member by member. A failure leaves an exception pending, which shows when the call
+// returns.
+template <typename T>
+void Put(Napi::Object object, const char* name, const T& value) {
+  static_cast<void>(object.Set(name, value).IsJust());
+}
+
+template <typename T>
+void PutNumber(Napi::Object object, const char* name, T value) {
+  Put(object, name, Napi::Number::New(object.Env(), static_cast<double>(value)));
+}
+
+Napi::Value Member(const Napi::Object& object, const char* name) {
+  Napi::Value value;
+  return object.Get(name).UnwrapTo(&value) ? value : object.Env().Undefined();
+}
+
+bool Flag(const Napi::Object& object, const char* name) {
+  const Napi::Value value = Member(object, name);
+  return value.IsBoolean() && value.As<Napi::Boolean>().Value();
+}
+
+std::optional<std::uint32_t> ToMask(const Napi::Value& value) {
+  const std::optional<int> number = ToInt(value);
+  return number && *number >= 0 ? std::optional(static_cast<std::uint32_t>(*number)) : std::nullopt;
+}
+
+// The handlers of signals are in this library: a Worker that ends must not take it along.
+void KeepLibraryLoaded() {
+  static const char anchor = 0;
+  Dl_info info = {};
+  if (dladdr(&anchor, &info) != 0 && info.dli_fname != nullptr) {
+    dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
+  }
+}
+
+// landlockState(): {abi, errata}
+Napi::Value LandlockState(const Napi::CallbackInfo& info) {
+  const long abi = landlock::Abi();
+  Napi::Object state = Napi::Object::New(info.Env());
+  PutNumber(state, "abi", abi < 0 ? 0 : abi);
+  PutNumber(state, "errata", abi < 0 ? 0U : landlock::Errata());
+  return state;
+}
+
+Napi::Value ThrowLandlock(Napi::Env env, const char* call, long result, std::string detail) {
+  ThrowFailure(env, {Stage::k_landlock, static_cast<int>(-result), call, std::move(detail)});
+  return {};
+}
+
+// createRuleset(fs, net, scoped): descriptor
+Napi::Value CreateRuleset(const Napi::CallbackInfo& info) {
+  const std::optional<std::uint32_t> fs = ToMask(info[0]);
+  const std::optional<std::uint32_t> net = ToMask(info[1]);
+  const std::optional<std::uint32_t> scoped = ToMask(info[2]);
+  if (!fs || !net || !scoped) {
+    ThrowArgument(info.Env(), "createRuleset(fs, net, scoped)");
+    return {};
+  }
+  const long fd = landlock::Create({*fs, *net, *scoped});
+  if (fd < 0) {
+    return ThrowLandlock(info.Env(), "landlock_create_ruleset", fd, {});
+  }
+  return Napi::Number::New(info.Env(), static_cast<double>(fd));
+}
+
+const char* KindOf(mode_t mode) {
+  switch (mode & S_IFMT) {
+    case S_IFDIR:
+      return "directory";
+    case S_IFREG:
+      return "file";
+    case S_IFSOCK:
+      return "socket";
+    case S_IFIFO:
+      return "fifo";
+    case S_IFCHR:
+    case S_IFBLK:
+      return "device";
+    default:
+      return "symlink";
+  }
+}
+
+// What the descriptor, not the path, leads to: nobody can change that any more.
+int Describe(int fd, Napi::Object object) {
+  struct stat status = {};
+  struct statfs system = {};
+  if (fstat(fd, &status) != 0 || fstatfs(fd, &system) != 0) {
+    return errno;
+  }
+  const std::string link = "/proc/self/fd/" + std::to_string(fd);
+  char real[PATH_MAX] = {};
+  const ssize_t length = readlink(link.c_str(), real, sizeof(real) - 1);
+  if (length < 0) {
+    return errno;
+  }
+  Put(object, "kind", KindOf(status.st_mode));
+  Put(object, "real", std::string(real, static_cast<std::size_t>(length)));
+  PutNumber(object, "fileSystem", static_cast<std::uint32_t>(system.f_type));
+  return 0;
+}
+
+// openPaths(paths): OpenedPath[]
+Napi::Value OpenPaths(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (!info[0].IsArray()) {
+    ThrowArgument(env, "openPaths(paths)");
+    return {};
+  }
+  const auto paths = info[0].As<Napi::Array>();
+  Napi::Array opened = Napi::Array::New(env, paths.Length());
+  for (std::uint32_t i = 0; i < paths.Length(); ++i) {
+    Napi::Value value;
+    const std::optional<std::string> path =
+        paths.Get(i).UnwrapTo(&value) ? ToText(value) : std::nullopt;
+    Napi::Object object = Napi::Object::New(env);
+    int error = EINVAL;
+    if (path) {
+      UniqueFd fd(static_cast<int>(landlock::OpenForRule(path->c_str())));
+      error = fd.Valid() ? Describe(fd.Get(), object) : -fd.Release();
+      if (error == 0) {
+        PutNumber(object, "descriptor", fd.Release());
+      }
+    }
+    PutNumber(object, "errno", -error);
+    if (opened.Set(i, object).IsNothing()) {
+      return {};
+    }
+  }
+  return opened;
+}
+
+// grantPath(ruleset, descriptor, rights)
+Napi::Value GrantPath(const Napi::CallbackInfo& info) {
+  const std::optional<int> ruleset = ToInt(info[0]);
+  const std::optional<int> fd = ToInt(info[1]);
+  const std::optional<std::uint32_t> rights = ToMask(info[2]);
+  if (!ruleset || !fd || !rights) {
+    ThrowArgument(info.Env(), "grantPath(ruleset, descriptor, rights)");
+    return {};
+  }
+  const long result = landlock::AddPath(*ruleset, *fd, *rights);
+  return result < 0 ? ThrowLandlock(info.Env(), "landlock_add_rule", result, {}) : Napi::Value();
+}
+
+// grantPort(ruleset, port, rights)
+Napi::Value GrantPort(const Napi::CallbackInfo& info) {
+  const std::optional<int> ruleset = ToInt(info[0]);
+  const std::optional<int> port = ToInt(info[1]);
+  const std::optional<std::uint32_t> rights = ToMask(info[2]);
+  if (!ruleset || !port || *port < 0 || *port > UINT16_MAX || !rights) {
+    ThrowArgument(info.Env(), "grantPort(ruleset, port, rights)");
+    return {};
+  }
+  const long result = landlock::AddPort(*ruleset, static_cast<std::uint16_t>(*port), *rights);
+  return result < 0 ? ThrowLandlock(info.Env(), "landlock_add_rule", result, std::to_string(*port))
+                    : Napi::Value();
+}
+
+// closeDescriptors(descriptors)
+Napi::Value CloseDescriptors(const Napi::CallbackInfo& info) {
+  const std::optional<std::vector<int>> descriptors = ToInts(info[0]);
+  if (!descriptors) {
+    ThrowArgument(info.Env(), "closeDescriptors(descriptors)");
+    return {};
+  }
+  for (const int fd : *descriptors) {
+    UniqueFd(fd).Reset();
+  }
+  return {};
+}
+
+// The layout of encodeDescriptions in lib/restrict/descriptions.ts.
+std::optional<threads::Descriptions> DecodeDescriptions(std::span<const std::uint8_t> bytes) {
+  ByteReader reader(bytes.data(), bytes.size());
+  threads::Descriptions result;
+  const std::uint32_t calls = reader.Count(9);
+  for (std::uint32_t i = 0; i < calls && reader.Ok(); ++i) {
+    const std::uint32_t number = reader.U32();
+    result.calls.push_back({number, reader.Text()});
+  }
+  const std::uint32_t promises = reader.Count(5);
+  for (std::uint32_t i = 0; i < promises && reader.Ok(); ++i) {
+    result.promises.emplace_back(reader.Text());
+  }
+  const std::uint32_t allowances = reader.Count(12);
+  for (std::uint32_t i = 0; i < allowances && reader.Ok(); ++i) {
+    threads::Allowance allowance = {reader.U32(), reader.U32(), {}};
+    const std::uint32_t conditions = reader.Count(28);
+    for (std::uint32_t j = 0; j < conditions && reader.Ok(); ++j) {
+      const std::uint32_t index = reader.U32();
+      const auto comparison = static_cast<threads::Comparison>(reader.U32());
+      const bool wide = reader.Flag();
+      const std::uint64_t value = reader.U64();
+      allowance.conditions.push_back({index, comparison, wide, value, reader.U64()});
+    }
+    result.allowances.push_back(std::move(allowance));
+  }
+  if (!reader.Ok() || reader.Remaining() != 0) {
+    return std::nullopt;
+  }
+  return result;
+}
+
+struct Asked {
+  threads::Request request;
+  std::vector<sock_filter> filter;
+  std::optional<threads::Descriptions> descriptions;
+};
+
+std::optional<Asked> ReadRequest(const Napi::Value& value) {
+  if (!value.IsObject()) {
+    return std::nullopt;
+  }
+  const auto object = value.As<Napi::Object>();
+  Asked asked;
+  threads::Restriction& restriction = asked.request.restriction;
+  const std::optional<int> ruleset = ToInt(Member(object, "ruleset"));
+  const Napi::Value kept = Member(object, "keptCapabilities");
+  bool exact = false;
+  if (!ruleset || !kept.IsBigInt()) {
+    return std::nullopt;
+  }
+  restriction.ruleset = *ruleset;
+  restriction.kept_capabilities = kept.As<Napi::BigInt>().Uint64Value(&exact);
+  restriction.no_new_privileges = Flag(object, "noNewPrivileges");
+  restriction.thread_sync = Flag(object, "threadSync");
+  restriction.drop_capabilities = Flag(object, "dropCapabilities");
+  restriction.root_closed = Flag(object, "rootClosed");
+  asked.request.traps = Flag(object, "traps");
+  asked.request.filter_allows_reading = Flag(object, "filterAllowsReading");
+  const std::optional<std::span<const std::uint8_t>> filter = ToBytes(Member(object, "filter"));
+  const std::optional<std::span<const std::uint8_t>> words =
+      ToBytes(Member(object, "descriptions"));
+  if (!exact || !filter || !words || filter->size() % sizeof(sock_filter) != 0 ||
+      filter->size() / sizeof(sock_filter) > BPF_MAXINSNS) {
+    return std::nullopt;
+  }
+  asked.filter.resize(filter->size() / sizeof(sock_filter));
+  if (!filter->empty()) {
+    std::memcpy(asked.filter.data(), filter->data(), filter->size());
+  }
+  if (!words->empty()) {
+    asked.descriptions = DecodeDescriptions(*words);
+    if (!asked.descriptions) {
+      return std::nullopt;
+    }
+  }
+  return asked;
+}
+
+Napi::Value FromFailure(Napi::Env env, const threads::RestrictFailure& failure) {
+  Napi::Object object = Napi::Object::New(env);
+  Put(object, "stage", failure.stage);
+  Put(object, "syscall", failure.call);
+  PutNumber(object, "errno", -failure.error);
+  Put(object, "detail", failure.detail);
+  Napi::Array unreachable = Napi::Array::New(env);
+  std::uint32_t index = 0;
+  for (const threads::UnreachableThread& thread : failure.unreachable) {
+    Napi::Object entry = Napi::Object::New(env);
+    PutNumber(entry, "tid", thread.tid);
+    Put(entry, "name", thread.name);
+    static_cast<void>(unreachable.Set(index++, entry).IsJust());
+  }
+  Put(object, "unreachable", unreachable);
+  return object;
+}
+
+// restrictProcess(request): RestrictResult
+Napi::Value RestrictProcess(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  std::optional<Asked> asked = ReadRequest(info[0]);
+  if (!asked) {
+    ThrowArgument(env, "restrictProcess(request)");
+    return {};
+  }
+  KeepLibraryLoaded();
+  if (asked->descriptions) {
+    threads::SetDescriptions(std::move(*asked->descriptions));
+  }
+  asked->request.filter = asked->filter;
+  threads::Report report;
+  const threads::RestrictFailure failure = threads::RestrictProcess(asked->request, &report);
+  Napi::Object result = Napi::Object::New(env);
+  Put(result, "failure", failure.Failed() ? FromFailure(env, failure) : env.Null());
+  PutNumber(result, "threads", report.threads);
+  Put(result, "noNewPrivileges", Napi::Boolean::New(env, report.no_new_privileges));
+  Put(result, "capabilities", Napi::BigInt::New(env, report.capabilities));
+  PutNumber(result, "filters", report.filters);
+  return result;
+}
+
+}  // namespace
+
+void RegisterRestrict(Napi::Env env, Napi::Object exports) {
+  const auto add = [&](const char* name, Napi::Value (*function)(const Napi::CallbackInfo&)) {
+    exports.Set(name, Napi::Function::New(env, function, name)).Check();
+  };
+  add("landlockState", LandlockState);
+  add("createRuleset", CreateRuleset);
+  add("openPaths", OpenPaths);
+  add("grantPath", GrantPath);
+  add("grantPort", GrantPort);
+  add("closeDescriptors", CloseDescriptors);
+  add("restrictProcess", RestrictProcess);
+}
+
+}  // namespace cloister::binding

@@ -1,0 +1,58 @@
+// Restricts this process: every thread of it, or none.
+
+#ifndef CLOISTER_THREADS_RESTRICT_H_
+#define CLOISTER_THREADS_RESTRICT_H_
+
+#include <linux/filter.h>
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "native/threads/apply.h"
+
+namespace cloister::threads {
+
+struct Request {
+  Restriction restriction;
+  // Empty: none is installed.
+  std::span<const sock_filter> filter;
+  // The filter answers what it forbids with SIGSYS: the handler that tells of it is put in place.
+  bool traps = false;
+  // The filter lets this thread read what it opened before: the other threads' status is read once
+  // more when it is in force.
+  bool filter_allows_reading = false;
+};
+
+struct Report {
+  std::uint32_t threads = 0;
+  bool no_new_privileges = false;
+  std::uint64_t capabilities = 0;
+  std::uint32_t filters = 0;
+};
+
+struct UnreachableThread {
+  int tid;
+  std::string name;
+};
+
+// Why nothing was applied. `call` is empty when there is no failure.
+struct RestrictFailure {
+  // "threads", "privileges", "landlock", "filter" or "rings"
+  const char* stage = "";
+  std::string call;
+  int error = 0;
+  std::string detail;
+  std::vector<UnreachableThread> unreachable;
+
+  [[nodiscard]] bool Failed() const { return !call.empty(); }
+};
+
+// One at a time: a second thread that calls waits for the first. Where the process could only be
+// left with some threads restricted and others not, it is ended.
+[[nodiscard]] RestrictFailure RestrictProcess(const Request& request, Report* report);
+
+}  // namespace cloister::threads
+
+#endif  // CLOISTER_THREADS_RESTRICT_H_
