@@ -10,7 +10,8 @@
 namespace cloister::launcher {
 
 Received Receive(int socket, std::uint8_t* buffer, std::size_t capacity, Packet* packet) {
-  alignas(cmsghdr) char control[CMSG_SPACE((wire::kStdioLimit + 1) * sizeof(int))];
+  alignas(cmsghdr) char
+      control[CMSG_SPACE((wire::kStdioLimit + 1) * sizeof(int)) + CMSG_SPACE(sizeof(ucred))];
   iovec part = {buffer, capacity};
   msghdr message = {};
   message.msg_iov = &part;
@@ -24,6 +25,15 @@ Received Receive(int socket, std::uint8_t* buffer, std::size_t capacity, Packet*
   // Whatever arrived has an owner before anything is judged.
   for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
        header = CMSG_NXTHDR(&message, header)) {
+    if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_CREDENTIALS) {
+      ucred sender = {};
+      std::memcpy(&sender, CMSG_DATA(header), sizeof(sender));
+      // Number 0: it was sent before the socket asked, and tells nothing.
+      if (sender.pid != 0) {
+        packet->sender = sender;
+      }
+      continue;
+    }
     if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) {
       continue;
     }

@@ -3,8 +3,11 @@
 #ifndef CLOISTER_LAUNCHER_PACKET_H_
 #define CLOISTER_LAUNCHER_PACKET_H_
 
+#include <sys/socket.h>
+
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "native/base/unique_fd.h"
@@ -18,6 +21,8 @@ struct Packet {
   std::vector<UniqueFd> fds;
   // The kernel dropped descriptors, most likely because this process has too many open.
   bool fds_lost = false;
+  // Of the sender, where the socket asks for them (SO_PASSCRED).
+  std::optional<ucred> sender;
 };
 
 // kBroken: an error, or a packet larger than the buffer.

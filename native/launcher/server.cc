@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -22,6 +23,8 @@ namespace {
 
 constexpr std::uint64_t kSocketTag = 0;
 constexpr std::uint64_t kSpareTag = 1;
+// The tags of cells count up from 2.
+constexpr std::uint64_t kMountsTag = UINT64_MAX;
 constexpr std::uint64_t kNanosecondsPerMillisecond = 1000000;
 
 std::uint64_t ChannelTag(const Cell& cell) {
@@ -48,6 +51,12 @@ bool ReadPlan(int memfd, std::size_t size, std::vector<std::uint8_t>* plan) {
   return true;
 }
 
+// A plan holds the command's environment. Cells start as copies of this process: what another
+// cell's init has in its memory, nobody must be able to ask it for.
+void Wipe(void* data, std::size_t size) {
+  explicit_bzero(data, size);
+}
+
 std::uint64_t Difference(std::uint64_t whole, std::uint64_t part) {
   return whole > part ? whole - part : 0;
 }
@@ -55,6 +64,10 @@ std::uint64_t Difference(std::uint64_t whole, std::uint64_t part) {
 }  // namespace
 
 int Server::Run() {
+  const int on = 1;
+  if (setsockopt(socket_.Get(), SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) != 0) {
+    return 1;
+  }
   epoll_.Reset(epoll_create1(EPOLL_CLOEXEC));
   if (!epoll_.Valid() || !Watch(socket_.Get(), kSocketTag, EPOLLIN)) {
     return 1;
@@ -66,7 +79,8 @@ int Server::Run() {
   } else {
     facts_failure_ = facts.Error();
   }
-  if (spares_.Socket() >= 0 && !Watch(spares_.Socket(), kSpareTag, EPOLLIN)) {
+  if (spares_.Socket() >= 0 && (!Watch(spares_.Socket(), kSpareTag, EPOLLIN) ||
+                                !Watch(spares_.MountTable(), kMountsTag, EPOLLPRI))) {
     return 1;
   }
   while (connected_ || !cells_.empty()) {
@@ -131,6 +145,10 @@ void Server::HandleEvent(std::uint64_t tag, std::uint32_t events) {
     spares_.Collect();
     return;
   }
+  if (tag == kMountsTag) {
+    spares_.MountsChanged();
+    return;
+  }
   const auto found = cells_.find(tag >> 1);
   if (found == cells_.end()) {
     return;  // ended by an earlier event of the same round
@@ -172,18 +190,38 @@ bool Server::ReceiveRequest() {
   wire::Header header = {};
   if (packet.fds_lost && packet.size >= sizeof(header)) {
     std::memcpy(&header, buffer, sizeof(header));
+    Wipe(buffer, packet.size);
     Send(MakeFailedEvent(header.cell, {Stage::k_clone, EMFILE, "recvmsg", "launcher"}));
     return true;
   }
   wire::ParsedRequest request;
-  if (!wire::ParseRequest(buffer, packet.size, packet.fds.size(), &request) ||
-      !Dispatch(request, std::move(packet.fds))) {
+  const bool parsed = wire::ParseRequest(buffer, packet.size, packet.fds.size(), &request);
+  if (parsed && request.type == wire::Type::kSpawn && !SentByStarter(packet)) {
+    Wipe(buffer, packet.size);
+    Send(MakeFailedEvent(request.cell, {Stage::k_ids, EPERM, "recvmsg",
+                                        "this process has given up the ids it had before"}));
+    return true;
+  }
+  const bool done = parsed && Dispatch(request, std::move(packet.fds));
+  Wipe(buffer, packet.size);
+  if (!done) {
     // The other side is not what this was built for: nothing it says can be trusted to mean what we
     // think.
     AddonGone();
     return false;
   }
   return true;
+}
+
+// A process that has changed its ids since must not use what this one still may: a cell of a former
+// root would show it root's files. To end or signal what it started before is still its right.
+bool Server::SentByStarter(const Packet& packet) {
+  if (!packet.sender) {
+    // Sent before the socket asked for credentials; nothing else comes without any.
+    return !sender_known_;
+  }
+  sender_known_ = true;
+  return packet.sender->uid == getuid() && packet.sender->gid == getgid();
 }
 
 bool Server::Dispatch(const wire::ParsedRequest& request, std::vector<UniqueFd> fds) {
@@ -220,6 +258,7 @@ bool Server::HandleSpawn(const wire::ParsedSpawn& spawn, std::vector<UniqueFd> f
     request.stdio.push_back(spawn.IsTerminal(i) ? UniqueFd() : std::move(fds[next++]));
   }
   StartCell(request);
+  Wipe(large.data(), large.size());
   return true;
 }
 

@@ -11,6 +11,7 @@
 #include "native/launcher/cell.h"
 #include "native/launcher/facts.h"
 #include "native/launcher/outbox.h"
+#include "native/launcher/packet.h"
 #include "native/launcher/spawn.h"
 #include "native/wire/requests.h"
 
@@ -32,6 +33,7 @@ class Server {
   void HandleRequests();
   bool ReceiveRequest();
   bool Dispatch(const wire::ParsedRequest& request, std::vector<UniqueFd> fds);
+  bool SentByStarter(const Packet& packet);
   bool HandleSpawn(const wire::ParsedSpawn& spawn, std::vector<UniqueFd> fds);
   void StartCell(const Request& request);
   void HandleSignal(Cell* cell, int signal);
@@ -55,6 +57,7 @@ class Server {
   UniqueFd epoll_;
   bool connected_ = true;
   bool waiting_for_room_ = false;
+  bool sender_known_ = false;
   child::Facts facts_ = {};
   std::optional<Failure> facts_failure_;
   HostIdPool ids_;

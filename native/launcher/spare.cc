@@ -1,5 +1,6 @@
 #include "native/launcher/spare.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -25,6 +26,12 @@ struct Order {
 struct Answer {
   std::int64_t pid;
 };
+
+// Changed since the last time it was asked (proc_pid_mountinfo(5)).
+bool HasChanged(int mount_table) {
+  pollfd changed = {mount_table, POLLPRI, 0};
+  return poll(&changed, 1, 0) != 0;
+}
 
 // The helper: one order, one answer, until the launcher closes its end or dies.
 [[noreturn]] void RunHelper(int socket, const child::Facts& facts) {
@@ -64,6 +71,11 @@ void SpareMaker::Start(const child::Facts& facts) {
   }
   UniqueFd ours(ends[0]);
   const UniqueFd theirs(ends[1]);
+  mount_table_.Reset(open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC));
+  mount_table_to_ask_.Reset(open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC));
+  if (!mount_table_.Valid() || !mount_table_to_ask_.Valid()) {
+    return;
+  }
   uapi::CloneArgs args = {};
   const long pid = sys::Clone3(&args);
   if (pid == 0) {
@@ -85,6 +97,8 @@ void SpareMaker::Order(const wire::Preparation& preparation) {
   if (!channel.Ok()) {
     return;  // the next cell's process is made when it is needed, and reports why that fails
   }
+  HasChanged(mount_table_to_ask_.Get());
+  ordered_is_stale_ = false;
   const launcher::Order order = {preparation.namespaces};
   if (SendPacket(socket_.Get(), &order, sizeof(order), channel.Value().theirs.Get()) == 0) {
     ordered_ = preparation;
@@ -105,14 +119,21 @@ void SpareMaker::Collect() {
     socket_.Reset();
     return;
   }
-  if (packet.size != sizeof(answer) || answer.pid <= 0 || packet.fds.size() != 1) {
+  if (packet.size != sizeof(answer) || answer.pid <= 0) {
+    return;
+  }
+  if (packet.fds.size() != 1) {
+    // Too many descriptors here: it cannot be used. It ends by itself when its channel closes.
+    channel.Reset();
+    while (waitpid(static_cast<pid_t>(answer.pid), nullptr, __WALL) < 0 && errno == EINTR) {
+    }
     return;
   }
   FirstProcess process;
   process.pid = static_cast<pid_t>(answer.pid);
   process.pidfd = std::move(packet.fds[0]);
   process.channel = std::move(channel);
-  if (Prepare(&process, ordered_, true, ids_)) {
+  if (ordered_is_stale_ || Prepare(&process, ordered_, true, ids_)) {
     process.Discard();
     if (process.host_id != nullptr) {
       ids_->GiveBack(std::move(process.host_id));
@@ -122,7 +143,15 @@ void SpareMaker::Collect() {
   spare_ = std::move(process);
 }
 
+void SpareMaker::MountsChanged() {
+  DropSpare();
+  ordered_is_stale_ = true;
+}
+
 std::optional<FirstProcess> SpareMaker::Take(const wire::Preparation& preparation) {
+  if (socket_.Valid() && HasChanged(mount_table_to_ask_.Get())) {
+    MountsChanged();
+  }
   if (!spare_ || !(spare_->preparation == preparation)) {
     return std::nullopt;
   }

@@ -25,6 +25,12 @@ class SpareMaker {
   // made when it is needed.
   [[nodiscard]] int Socket() const { return socket_.Get(); }
 
+  // Readable (EPOLLPRI) when the host's mounts change; -1 without a helper.
+  [[nodiscard]] int MountTable() const { return mount_table_.Get(); }
+  // The spare process has the mounts as they were when it was made: it would show its cell a file
+  // system that is gone, or not show a new one, and keep busy what somebody wants to take out.
+  void MountsChanged();
+
   // Asks for a spare process of this kind unless there is one, or one on its way.
   void Order(const wire::Preparation& preparation);
   // The helper's answer has arrived.
@@ -46,6 +52,10 @@ class SpareMaker {
   // Set while the helper works: our side of the channel, and what it is for.
   UniqueFd ordered_channel_;
   wire::Preparation ordered_ = {};
+  bool ordered_is_stale_ = false;
+  // Two, since each open file tells of a change once: one for the loop, and one to ask before use.
+  UniqueFd mount_table_;
+  UniqueFd mount_table_to_ask_;
 };
 
 }  // namespace cloister::launcher
