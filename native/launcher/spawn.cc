@@ -1,12 +1,15 @@
 #include "native/launcher/spawn.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <string>
 
 #include "native/mounts/prepared_trees.h"
 #include "native/plan/decode.h"
@@ -21,6 +24,27 @@ constexpr int kPatienceMs = 2000;
 
 Failure CloneFailure(int error, const char* syscall, const char* detail) {
   return {Stage::k_clone, error, syscall, detail};
+}
+
+// fchdir(2) and ".." lead from a directory of the host to all of it, past any root: no cell gets
+// one. A descriptor that only names a file (O_PATH) does not say what may be done with it, and can
+// be opened for anything through /proc/self/fd.
+std::optional<Failure> CheckStdio(const std::vector<UniqueFd>& stdio) {
+  for (std::size_t i = 0; i < stdio.size(); ++i) {
+    if (!stdio[i].Valid()) {
+      continue;
+    }
+    struct stat status = {};
+    const int flags = fcntl(stdio[i].Get(), F_GETFL);
+    if (flags < 0 || fstat(stdio[i].Get(), &status) != 0) {
+      return Failure{Stage::k_stdio, errno, "fstat", "descriptor " + std::to_string(i)};
+    }
+    if (S_ISDIR(status.st_mode) || (flags & O_PATH) != 0) {
+      return Failure{Stage::k_stdio, S_ISDIR(status.st_mode) ? EISDIR : EBADF, "fstat",
+                     "descriptor " + std::to_string(i)};
+    }
+  }
+  return std::nullopt;
 }
 
 Result<wire::Preparation> PreparationOf(const plan::Plan& plan) {
@@ -147,6 +171,9 @@ Result<std::unique_ptr<Cell>> Spawn(const Request& request, const child::Facts& 
     if (!fd.Valid() && !plan.terminal) {
       return CloneFailure(EPROTO, "decode", "a descriptor is missing");
     }
+  }
+  if (std::optional<Failure> failure = CheckStdio(request.stdio)) {
+    return *failure;
   }
   Result<wire::Preparation> preparation = PreparationOf(plan);
   if (!preparation.Ok()) {
