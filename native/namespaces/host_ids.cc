@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstddef>
@@ -71,6 +72,7 @@ Result<int> HostId::MountNamespace() {
     return namespace_.Get();
   }
   // A process only holds the namespace until it is opened.
+  const pid_t parent = getpid();
   uapi::CloneArgs args = {};
   args.flags = CLONE_NEWUSER;
   const long pid = sys::Clone3(&args);
@@ -78,7 +80,13 @@ Result<int> HostId::MountNamespace() {
     return IdsFailure(static_cast<int>(-pid), "clone3", "CLONE_NEWUSER");
   }
   if (pid == 0) {
+    // Copies of the launcher's descriptors here would keep open what closes with the launcher.
+    sys::CloseRange(0, ~0U);
     sys::Prctl(1 /* PR_SET_PDEATHSIG */, SIGKILL);
+    // The launcher may have died before that.
+    if (sys::Call(SYS_getppid) != parent) {
+      sys::Exit(0);
+    }
     for (;;) {
       sys::Call(SYS_ppoll, 0, 0, 0, 0, 0);
     }
