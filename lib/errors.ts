@@ -137,12 +137,16 @@ export function bug(fact: string): CloisterError {
   return new CloisterError(`BUG: ${fact}, please report`);
 }
 
-/** `'ENOENT'` for -2. */
+/** Errors of Linux that Node.js does not name (asm-generic/errno.h, the same on x86_64 and aarch64). */
+const FURTHER_ERRNOS: Readonly<Record<number, string>> = {
+  8: 'ENOEXEC',
+  80: 'ELIBBAD',
+  87: 'EUSERS',
+  109: 'ETOOMANYREFS',
+};
+
+/** `'ENOENT'` for -2; `'errno 512'` for one without a name. */
 export function errnoName(errno: number): string {
-  try {
-    return getSystemErrorName(errno);
-  } catch {
-    // Not an errno that Node.js has a name for: the number is all there is to say.
-    return `errno ${String(-errno)}`;
-  }
+  const name = errno < 0 ? getSystemErrorName(errno) : '';
+  return /^E[A-Z0-9]+$/.test(name) ? name : (FURTHER_ERRNOS[-errno] ?? `errno ${Math.abs(errno)}`);
 }

@@ -51,7 +51,9 @@ function transpile(file, output) {
 function describeMembers(interfaceName) {
   const file = path.join(library, 'policy', 'types.ts');
   const source = ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.ES2022, true);
-  const declaration = source.statements.find((node) => ts.isInterfaceDeclaration(node) && node.name.text === interfaceName);
+  const declaration = source.statements.find(
+    (node) => ts.isInterfaceDeclaration(node) && node.name.text === interfaceName,
+  );
   return declaration.members.flatMap((member) => {
     const comment = ts.getTextOfJSDocComment(ts.getJSDocCommentsAndTags(member)[0]?.comment);
     return comment === undefined ? [] : [[member.name.text, comment.replace(/\s+/g, ' ')]];

@@ -58,7 +58,7 @@ export class Planner {
       limits: limits.resources,
       wallTime: limits.wallTime,
       terminal: request.pty,
-      filter: null,
+      filter: this.#host.filter ?? null,
       command: {
         name: request.command,
         candidates: candidates(request.command, policy),

@@ -6,6 +6,7 @@ import type { CellPolicy } from '../policy/valid.js';
 import { POWERFUL_FILE_SYSTEMS } from '../policy/powerful-paths.js';
 import type { Enforcement } from '../policy/types.js';
 import { isWithin } from '../util/paths.js';
+import type { Plan } from './types.js';
 
 /** The machine: the same for every plan of a process. */
 export interface PlanHost {
@@ -14,6 +15,8 @@ export interface PlanHost {
   readonly files: HostFiles;
   /** The caller's uid. */
   readonly uid: number;
+  /** The filter that every cell has. */
+  readonly filter?: Plan['filter'] | undefined;
 }
 
 /** The host's mounts, as they were when the first plan was made. */

@@ -60,7 +60,8 @@ class Emitter {
         kind: 'tmpfs',
         at: { in: 'stage', path: '/' },
         size,
-        inodes: inodesFor(size),
+        // What is created there is at most one thing for each operation.
+        inodes: inodesFor(size) + this.#operations.length,
         mode: 0o755,
         executable: true,
       });
@@ -119,12 +120,13 @@ class Emitter {
     const position = this.#operations.length;
     const ground = { filesystem: this.#newFileSystem(), path: '', use: (bytes: number) => (contents += bytes) };
     this.#create(node, ground);
+    const created = this.#operations.length - position;
     const size = mount.size + contents;
     this.#operations.splice(position, 0, {
       kind: 'tmpfs',
       at,
       size,
-      inodes: Math.max(mount.inodes, inodesFor(size)),
+      inodes: Math.max(mount.inodes, inodesFor(size)) + created,
       mode,
       executable,
     });

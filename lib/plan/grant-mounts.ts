@@ -37,7 +37,7 @@ function mountAction(
           tree,
           tree.locate(mount.target),
           true,
-          tmpfs(mount.size, mount.mode, { executable: mount.executable }),
+          tmpfs(mount.size, mount.mode, { executable: mount.executable, sealed: false }),
           at,
         );
     case 'overlay':

@@ -155,13 +155,13 @@ function addStandardMounts(context: PlanContext, tree: Tree, { limits, onUnsuppo
     place(tree, '/proc', true, mask(true));
   }
   addDevices(tree, '/dev', limits.scratch);
-  place(tree, '/tmp', true, tmpfs(limits.scratch, 0o1777, { executable: true }));
+  place(tree, '/tmp', true, tmpfs(limits.scratch, 0o1777, { executable: true, sealed: false }));
 }
 
 export function addDevices(tree: Tree, path: string, scratch: number): Node {
   const node = place(tree, path, true, DEV);
   const shm = shownDirectory({ kind: 'own', sealed: false });
-  node.children.set('shm', { ...shm, mount: tmpfs(scratch, 0o1777).mount });
+  node.children.set('shm', { ...shm, mount: tmpfs(scratch, 0o1777, { executable: false, sealed: false }).mount });
   return node;
 }
 

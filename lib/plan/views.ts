@@ -55,7 +55,7 @@ function growthOfBind(writable: boolean, features: HostFeatures): Growth {
 export function tmpfs(
   size: number,
   mode: number,
-  { executable = false, sealed = false } = {},
+  { executable, sealed }: { readonly executable: boolean; readonly sealed: boolean },
 ): { mount: Mount & { kind: 'tmpfs' }; view: View } {
   return {
     mount: { kind: 'tmpfs', size, inodes: inodesFor(size), mode, executable, sealed },

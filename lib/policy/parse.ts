@@ -12,7 +12,7 @@ import { describe, translate } from './issues.js';
 import { normalizePolicy, normalizeStdio } from './normalize.js';
 import { type ParsedOptions, policyFileSchema, runOptionsSchema, spawnOptionsSchema } from './schema.js';
 import type { Schema } from './schema-parts.js';
-import { Snapshot } from './snapshot.js';
+import { Snapshot, withoutPrototypes } from './snapshot.js';
 import type { IsolationPolicy } from './types.js';
 import { unbuiltError } from './unbuilt.js';
 import type { RunRequest, SpawnRequest } from './valid.js';
@@ -65,11 +65,12 @@ function parseCall(
   caller: Caller,
 ): RunRequest {
   const shifted = options === undefined && typeof args === 'object' && args !== null && !Array.isArray(args);
+  const given = shifted ? args : options;
   const issues: PolicyIssue[] = [];
   const program = parseCommand(command, issues);
   const words = parseArguments(shifted ? undefined : args, issues);
   const snapshot = new Snapshot();
-  const parsed = validate(snapshot, snapshot.take((shifted ? args : options) ?? {}), schema, issues);
+  const parsed = validate(snapshot, snapshot.take(given === undefined ? {} : given), schema, issues);
   const unbuilt = unbuiltError(parsed);
   if (unbuilt !== null) {
     throw unbuilt;
@@ -102,7 +103,7 @@ function validate<Output>(
   if (result.success && snapshot.issues.length === 0 && earlier.length === 0) {
     const crossed = conflicts(copy);
     if (crossed.length === 0) {
-      return result.data;
+      return withoutPrototypes(result.data);
     }
     throw policyError(crossed);
   }

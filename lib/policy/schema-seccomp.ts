@@ -89,6 +89,8 @@ export const seccompPolicySchema: Schema<SeccompPolicy> = strict({
   foreignArchAction: z.optional(action),
   unknownSyscallAction: z.optional(action),
   rules: z.array(rule),
+  // What fromOci() left out: a note, without effect.
+  skipped: z.optional(z.array(z.string())),
 }) as unknown as Schema<SeccompPolicy>;
 
 /** Only as deep as the type goes: the format is another project's and grows; its reader checks the rest. */

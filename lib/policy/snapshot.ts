@@ -139,3 +139,21 @@ function isPlain(value: object): boolean {
     Object.hasOwn(prototype, 'isPrototypeOf')
   );
 }
+
+/**
+ * The same without prototypes: members that are absent stay absent, whatever somebody has added to Object.prototype. Anything but plain objects and
+ * arrays is kept as it is.
+ */
+export function withoutPrototypes<T>(value: T): T {
+  if (Array.isArray(value)) {
+    return value.map(withoutPrototypes) as T;
+  }
+  if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype) {
+    return value;
+  }
+  const copy = Object.create(null) as Record<string, unknown>;
+  for (const [key, member] of Object.entries(value)) {
+    copy[key] = withoutPrototypes(member);
+  }
+  return copy as T;
+}
