@@ -136,6 +136,7 @@ void Bind(MountState* state, const plan::MountOperation& op, int prepared) noexc
   attributes |= (op.flags & plan::kExecutable) != 0 ? 0 : uapi::kMountAttrNoExec;
   attributes |= (op.flags & plan::kDevices) != 0 ? 0 : uapi::kMountAttrNoDev;
   Attach(state, tree, op.at, attributes, (op.flags & plan::kRecursive) != 0);
+  sys::Close(tree);
 }
 
 void Seal(const MountState& state, const plan::Place& at) noexcept {

@@ -19,6 +19,9 @@
 
 namespace {
 
+// fs.nr_open's usual value (proc(5)).
+constexpr rlim_t kManyDescriptors = 1024 * 1024;
+
 void TakeSignals() {
   sigset_t none;
   sigemptyset(&none);
@@ -37,10 +40,17 @@ void TakeSignals() {
 // Each cell takes a few descriptors here; the commands get their own limit.
 void RaiseDescriptorLimit() {
   rlimit limit = {};
-  if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+    return;
   }
+  // Root may go beyond the hard limit, up to fs.nr_open: its cells bring a descriptor for each
+  // id-mapped tree.
+  const rlimit wide = {kManyDescriptors, kManyDescriptors};
+  if (limit.rlim_max < kManyDescriptors && setrlimit(RLIMIT_NOFILE, &wide) == 0) {
+    return;
+  }
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 int Serve() {
