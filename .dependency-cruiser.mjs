@@ -6,10 +6,11 @@ const modules = {
   errors: { may: ['util'] },
   policy: { may: ['errors', 'util'] },
   native: { may: ['errors'], types: ['plan'] },
+  filter: { may: ['policy', 'native', 'errors', 'util'] },
   host: { may: ['native', 'errors', 'util'] },
   plan: { may: ['policy', 'errors', 'util'], types: ['host'] },
-  restrict: { may: ['policy', 'plan', 'host', 'native', 'errors', 'util'] },
-  cell: { may: ['policy', 'plan', 'host', 'native', 'errors', 'util'] },
+  restrict: { may: ['policy', 'plan', 'filter', 'host', 'native', 'errors', 'util'] },
+  cell: { may: ['policy', 'plan', 'filter', 'host', 'native', 'errors', 'util'] },
   isolate: { may: ['cell', 'restrict', 'policy', 'errors', 'util'] },
   extract: { may: ['cell', 'restrict', 'policy', 'errors', 'util'] },
 };
@@ -35,7 +36,7 @@ const layering = Object.entries(modules).flatMap(([name, { may, types = [] }]) =
 ]);
 
 /** Runtime dependencies that have one place in the code. */
-const places = { zod: '^lib/policy/', commander: '^lib/cli/', picocolors: '^lib/cli/' };
+const places = { zod: '^lib/(policy|filter)/', commander: '^lib/cli/', picocolors: '^lib/cli/' };
 
 const single = Object.entries(places).map(([dependency, place]) => ({
   name: `only-place-of-${dependency}`,

@@ -25,8 +25,14 @@ function readRights() {
 const rights = readRights();
 const head = `// Generated from ${listFile} by tools/generate-landlock.mjs.\n`;
 const ofKind = (kind) => rights.filter((right) => right.kind === kind);
-const union = (kind) => ofKind(kind).map(({ name }) => `'${name}'`).join(' | ');
-const masks = (kind) => ofKind(kind).map(({ name, bit }) => `  '${name}': ${2 ** bit},`).join('\n');
+const union = (kind) =>
+  ofKind(kind)
+    .map(({ name }) => `'${name}'`)
+    .join(' | ');
+const masks = (kind) =>
+  ofKind(kind)
+    .map(({ name, bit }) => `  '${name}': ${2 ** bit},`)
+    .join('\n');
 
 writeGenerated(
   'lib/plan/landlock-rights.ts',
@@ -40,13 +46,19 @@ export type ScopeName = ${union('scope')};
 
 /** The ABI of Landlock that brought each right. */
 export const FS_RIGHTS: Readonly<Record<FsRight, { readonly abi: number; readonly file: boolean }>> = {
-${ofKind('fs').map(({ name, abi, file }) => `  '${name}': { abi: ${abi}, file: ${file} },`).join('\n')}
+${ofKind('fs')
+  .map(({ name, abi, file }) => `  '${name}': { abi: ${abi}, file: ${file} },`)
+  .join('\n')}
 };
 export const NET_RIGHTS: Readonly<Record<NetRight, { readonly abi: number }>> = {
-${ofKind('net').map(({ name, abi }) => `  '${name}': { abi: ${abi} },`).join('\n')}
+${ofKind('net')
+  .map(({ name, abi }) => `  '${name}': { abi: ${abi} },`)
+  .join('\n')}
 };
 export const SCOPES: Readonly<Record<ScopeName, { readonly abi: number }>> = {
-${ofKind('scope').map(({ name, abi }) => `  '${name}': { abi: ${abi} },`).join('\n')}
+${ofKind('scope')
+  .map(({ name, abi }) => `  '${name}': { abi: ${abi} },`)
+  .join('\n')}
 };
 `,
 );

@@ -13,11 +13,11 @@ function readStages() {
     .split('\n')
     .filter((line) => line.trim() !== '' && !line.startsWith('//'))
     .map((line) => {
-      const match = /^CLOISTER_STAGE\((\w+), "([^"]+)"\)$/.exec(line);
+      const match = /^CLOISTER_STAGE\((\w+), "[^"]+"\)$/.exec(line);
       if (match === null) {
         throw new Error(`${listFile}: cannot read ${JSON.stringify(line)}`);
       }
-      return { name: match[1], description: match[2] };
+      return match[1];
     });
 }
 
@@ -27,14 +27,9 @@ writeGenerated(
   `// Generated from ${listFile} by tools/generate-stages.mjs.
 
 /** The stages of a cell's start, in the order in which the launcher runs them; the index is the number on the wire. */
-export const STAGE_NAMES = [${stages.map(({ name }) => `'${name}'`).join(', ')}] as const;
+export const STAGE_NAMES = [${stages.map((name) => `'${name}'`).join(', ')}] as const;
 
 /** One stage of a cell's start. */
 export type StageName = (typeof STAGE_NAMES)[number];
-
-/** What each stage does, for messages and documentation. */
-export const STAGE_DESCRIPTIONS: Readonly<Record<StageName, string>> = {
-${stages.map(({ name, description }) => `  ${name}: '${description}',`).join('\n')}
-};
 `,
 );
