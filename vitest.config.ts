@@ -49,6 +49,9 @@ export default defineConfig({
       project('escape', built),
       project('cli', built),
       project('docs', built),
+      // Thousands of spawns: a run of its own, `npm run test:leak`.
+      project('leak', { ...built, testTimeout: 600_000 }),
+      project('docs', built),
     ],
   },
 });

@@ -9,10 +9,10 @@ import path from 'node:path';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const write = process.argv.includes('--write');
 const wanted = process.argv.slice(2).filter((argument) => argument !== '--write');
-const isCpp = (name) => /\.(h|cc)$/.test(name);
+const isCpp = (name) => /\.(h|cc|c)$/.test(name);
 
 function cppFiles() {
-  return ['native', 'test/native', 'test/fuzz', 'test/sandboxee']
+  return ['native', 'test/native', 'test/fuzz', 'test/sandboxee', 'bench', 'examples']
     .filter((folder) => existsSync(path.join(root, folder)))
     .flatMap((folder) =>
       readdirSync(path.join(root, folder), { recursive: true, encoding: 'utf8' })
