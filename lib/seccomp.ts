@@ -3,6 +3,7 @@
 export { type CloisterErrorCode, CloisterError, type PolicyIssue } from './errors.js';
 export { compile, type CompileOptions, compileMerged } from './filter/compile.js';
 export { syscallName, syscallNumber } from './filter/names.js';
+export { fromOci, type ImportedPolicy, type OciOptions } from './policy/oci.js';
 export type {
   ArgCondition,
   OciSeccompProfile,

@@ -3,9 +3,8 @@
 import { type PolicyIssue, policyError } from '../errors.js';
 import { describe, unknownWord } from '../policy/issues.js';
 import type { SeccompArch, SeccompCall } from '../policy/seccomp-types.js';
-import { AUDIT_ARCH, hasShortRegisters } from '../policy/syscalls/arch.js';
+import { archIssue, AUDIT_ARCH, hasShortRegisters } from '../policy/syscalls/arch.js';
 import { syscallName, syscallNames, syscallNumber, X32_BIT } from '../policy/syscalls/lookup.js';
-import { ARCHITECTURES } from '../policy/vocabulary.js';
 
 export interface CallData {
   readonly arch: SeccompArch;
@@ -22,11 +21,9 @@ export interface CallData {
 export function resolveCall(call: SeccompCall): CallData {
   const issues: PolicyIssue[] = [];
   const { arch, syscall, args = [], instructionPointer = 0 } = checkShape(call);
-  if (!(ARCHITECTURES as readonly unknown[]).includes(arch)) {
-    throw policyError(
-      [{ code: 'unknown-value', path: 'arch', message: unknownWord('architecture', String(arch), ARCHITECTURES) }],
-      'call',
-    );
+  const wrongArch = archIssue(arch, 'arch');
+  if (wrongArch !== undefined) {
+    throw policyError([wrongArch], 'call');
   }
   const number = readNumber(syscall, arch, issues);
   if (!Array.isArray(args) || args.length > 6) {

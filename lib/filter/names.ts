@@ -1,11 +1,10 @@
 /** Names and numbers of system calls, with arguments checked. */
 
 import { policyError, unsupported } from '../errors.js';
-import { describe, unknownWord } from '../policy/issues.js';
+import { describe } from '../policy/issues.js';
 import type { SeccompArch } from '../policy/seccomp-types.js';
-import { hostArch } from '../policy/syscalls/arch.js';
+import { archIssue, hostArch } from '../policy/syscalls/arch.js';
 import * as table from '../policy/syscalls/lookup.js';
-import { ARCHITECTURES } from '../policy/vocabulary.js';
 
 /** The number of a call, as the kernel shows it to filters: with bit 30 set for x32. Undefined where the architecture does not have the call. */
 export function syscallNumber(name: string, arch?: SeccompArch): number | undefined {
@@ -41,11 +40,9 @@ function readArch(arch: SeccompArch | undefined): SeccompArch {
     }
     return own;
   }
-  if (!ARCHITECTURES.includes(arch)) {
-    throw policyError(
-      [{ code: 'unknown-value', path: 'arch', message: unknownWord('architecture', String(arch), ARCHITECTURES) }],
-      'argument',
-    );
+  const wrong = archIssue(arch, 'arch');
+  if (wrong !== undefined) {
+    throw policyError([wrong], 'argument');
   }
   return arch;
 }

@@ -1,6 +1,9 @@
 /** Architectures as filters tell them apart. */
 
+import type { PolicyIssue } from '../../errors.js';
+import { describe, unknownWord } from '../issues.js';
 import type { SeccompArch } from '../seccomp-types.js';
+import { ARCHITECTURES } from '../vocabulary.js';
 
 /** AUDIT_ARCH_*, linux/audit.h: what seccomp_data.arch holds. x32 shares that of x86_64. */
 export const AUDIT_ARCH: Readonly<Record<SeccompArch, number>> = {
@@ -28,4 +31,16 @@ export function hostArch(): SeccompArch | undefined {
 /** Arguments are passed in registers of 32 bits: the kernel shows filters zero in the upper half. */
 export function hasShortRegisters(arch: SeccompArch): boolean {
   return arch === 'x86' || arch === 'arm';
+}
+
+/** What is wrong with an argument that should be an architecture. */
+export function archIssue(value: unknown, path: string): PolicyIssue | undefined {
+  if ((ARCHITECTURES as readonly unknown[]).includes(value)) {
+    return undefined;
+  }
+  const message =
+    typeof value === 'string'
+      ? unknownWord('architecture', value, ARCHITECTURES)
+      : `must be an architecture, not ${describe(value)}`;
+  return { code: 'unknown-value', path, message };
 }

@@ -1,0 +1,302 @@
+/** Seccomp profiles of the OCI runtime specification, with Docker's includes and excludes, as policies of ours. */
+
+import { release } from 'node:os';
+
+import * as z from 'zod/mini';
+
+import { type PolicyIssue, policyError, unsupported } from '../errors.js';
+import { translate, unknownWord } from './issues.js';
+import { actionNamed, archNamed, dockerNames, operatorNamed, scmpName } from './oci/names.js';
+import { orderRules, type ProfileRule, sameAction } from './oci/order.js';
+import { type Condition, type Entry, type Profile, profileSchema, type Selection } from './oci/schema.js';
+import { formatPath } from './path.js';
+import type {
+  ArgCondition,
+  OciSeccompProfile,
+  SeccompAction,
+  SeccompArch,
+  SeccompPolicy,
+  SeccompRule,
+} from './seccomp-types.js';
+import { Snapshot } from './snapshot.js';
+import { archIssue, hostArch } from './syscalls/arch.js';
+import { syscallNames } from './syscalls/lookup.js';
+import { argumentWidth } from './syscalls/widths.js';
+import type { CapabilityName } from './types.js';
+import { CAPABILITIES, capabilityName } from './vocabulary.js';
+
+export interface OciOptions {
+  /** The machine. Default: this one. */
+  arch?: SeccompArch | undefined;
+  /** What the program will hold: profiles allow more to those who may do more. Default: none. */
+  capabilities?: readonly CapabilityName[] | undefined;
+  /** Release of the kernel, such as `'5.15'`. Default: the running one. */
+  kernel?: string | undefined;
+  /**
+   * `'kernel'` (default): arguments that the kernel reads as int compare 32 bits, so that a rule cannot be passed by with a bit above them.
+   * `'64'`: whole registers, bit for bit as libseccomp compares.
+   */
+  argumentWidths?: 'kernel' | '64' | undefined;
+  /** For numbers that have no name here. Default `'profile'`: the profile's default action. */
+  unknownSyscallAction?: SeccompAction | 'profile' | undefined;
+}
+
+export type ImportedPolicy = SeccompPolicy & { skipped?: string[] };
+
+/**
+ * Translates a profile. Names that are no system call of any architecture here are left out and listed in `skipped`.
+ *
+ * @throws ERR_CLOISTER_POLICY with everything that is wrong with the profile; where two rules with different actions match the same call and neither
+ * is the narrower one.
+ */
+export function fromOci(profile: OciSeccompProfile, options: OciOptions = {}): ImportedPolicy {
+  const issues: PolicyIssue[] = [];
+  const parsed = parseProfile(profile);
+  const target = readTarget(options, issues);
+  const entries = (parsed.syscalls ?? []).map((entry, source) => ({ entry, source }));
+  const selected = entries.filter(({ entry, source }) => isSelected(entry, target, ['syscalls', source], issues));
+  const skipped = new Set<string>();
+  const byName = collect(selected, target, skipped, issues);
+  const defaultAction = readAction(parsed.defaultAction, parsed.defaultErrnoRet, ['defaultErrnoRet'], issues);
+  const rules = arrange(byName, issues);
+  const architectures = readArchitectures(parsed, target.arch, skipped, issues);
+  if (issues.length > 0) {
+    throw policyError(issues, 'OCI seccomp profile');
+  }
+  const unknown = options.unknownSyscallAction ?? 'profile';
+  return {
+    defaultAction,
+    architectures,
+    unknownSyscallAction: unknown === 'profile' ? defaultAction : unknown,
+    rules,
+    ...(skipped.size > 0 ? { skipped: [...skipped] } : {}),
+  };
+}
+
+interface Target {
+  readonly arch: SeccompArch;
+  readonly capabilities: ReadonlySet<string>;
+  readonly kernel: readonly [number, number];
+  readonly wholeRegisters: boolean;
+}
+
+function parseProfile(profile: unknown): Profile {
+  const snapshot = new Snapshot();
+  const copy = snapshot.take(profile);
+  const result = z.safeParse(profileSchema, copy);
+  if (result.success && snapshot.issues.length === 0) {
+    return result.data;
+  }
+  const known = new Set(snapshot.issues.map(({ path }) => path));
+  const found = result.success ? [] : translate(result.error.issues, copy).filter(({ path }) => !known.has(path));
+  throw policyError([...snapshot.issues, ...found], 'OCI seccomp profile');
+}
+
+function readTarget(
+  { arch = hostArch(), capabilities = [], kernel = release(), argumentWidths = 'kernel' }: OciOptions,
+  issues: PolicyIssue[],
+): Target {
+  if (arch === undefined) {
+    throw unsupported(
+      'a filter for this machine',
+      `no table of system calls for ${process.arch}`,
+      'name the architecture',
+    );
+  }
+  const wrongArch = archIssue(arch, 'arch');
+  if (wrongArch !== undefined) {
+    issues.push(wrongArch);
+  }
+  if ((argumentWidths as unknown) !== 'kernel' && (argumentWidths as unknown) !== '64') {
+    issues.push({ code: 'unknown-value', path: 'argumentWidths', message: "must be 'kernel' or '64'" });
+  }
+  const held = new Set<string>();
+  for (const [index, written] of capabilities.entries()) {
+    const name = capabilityName(written);
+    if (name === undefined) {
+      issues.push({
+        code: 'unknown-capability',
+        path: `capabilities[${index}]`,
+        message: unknownWord('capability', written, CAPABILITIES),
+      });
+    } else {
+      held.add(name);
+    }
+  }
+  return {
+    arch,
+    capabilities: held,
+    kernel: readKernel(kernel, 'kernel', issues),
+    wholeRegisters: argumentWidths === '64',
+  };
+}
+
+function readKernel(written: string, path: string, issues: PolicyIssue[]): readonly [number, number] {
+  const match = /^(\d{1,4})\.(\d{1,4})(?![\d])/.exec(written);
+  if (match === null) {
+    issues.push({ code: 'out-of-range', path, message: `must be a release such as '5.15', not '${written}'` });
+    return [0, 0];
+  }
+  return [Number(match[1]), Number(match[2])];
+}
+
+/** As Docker decides: all of includes must be so, none of excludes may be. */
+function isSelected(
+  { includes, excludes }: Entry,
+  target: Target,
+  path: readonly (string | number)[],
+  issues: PolicyIssue[],
+): boolean {
+  const kernelFrom = (selection: Selection | null | undefined, member: string): boolean | undefined => {
+    if (selection?.minKernel === undefined || selection.minKernel === null || selection.minKernel === '') {
+      return undefined;
+    }
+    const [major, minor] = readKernel(selection.minKernel, formatPath([...path, member, 'minKernel']), issues);
+    return target.kernel[0] > major || (target.kernel[0] === major && target.kernel[1] >= minor);
+  };
+  const names = dockerNames(target.arch);
+  const holds = (capability: string): boolean => target.capabilities.has(capabilityName(capability) ?? capability);
+  const onArch = (arches: readonly string[]): boolean => arches.some((name) => names.includes(name));
+  const included =
+    (includes?.caps ?? []).every(holds) &&
+    ((includes?.arches ?? []).length === 0 || onArch(includes?.arches ?? [])) &&
+    kernelFrom(includes, 'includes') !== false;
+  const excluded =
+    (excludes?.caps ?? []).some(holds) || onArch(excludes?.arches ?? []) || kernelFrom(excludes, 'excludes') === true;
+  return included && !excluded;
+}
+
+function collect(
+  selected: readonly { entry: Entry; source: number }[],
+  target: Target,
+  skipped: Set<string>,
+  issues: PolicyIssue[],
+): Map<string, ProfileRule[]> {
+  const byName = new Map<string, ProfileRule[]>();
+  for (const { entry, source } of selected) {
+    const action = readAction(entry.action, entry.errnoRet, ['syscalls', source, 'errnoRet'], issues);
+    const names = [...(entry.names ?? []), ...(entry.name === undefined || entry.name === null ? [] : [entry.name])];
+    if (names.length === 0) {
+      issues.push({
+        code: 'missing',
+        path: `syscalls[${source}].names`,
+        message: 'must name at least one system call',
+      });
+    }
+    for (const name of new Set(names)) {
+      if (!syscallNames().has(name)) {
+        skipped.add(name);
+        continue;
+      }
+      const conditions = (entry.args ?? []).map((condition) => readCondition(condition, name, target));
+      const rules = byName.get(name) ?? [];
+      rules.push({ source, action, conditions });
+      byName.set(name, rules);
+    }
+  }
+  return byName;
+}
+
+function readAction(
+  name: string,
+  data: number | null | undefined,
+  path: readonly (string | number)[],
+  issues: PolicyIssue[],
+): SeccompAction {
+  const action = actionNamed(name, data ?? undefined) ?? 'kill-process';
+  if (typeof action === 'object' && 'errno' in action && (action.errno === 0 || Number(action.errno) > 4095)) {
+    issues.push({
+      code: 'out-of-range',
+      path: formatPath(path),
+      message: `must be an error from 1 to 4095, not ${action.errno}`,
+    });
+  }
+  return action;
+}
+
+function readCondition(
+  { index, value, valueTwo, op }: Condition,
+  name: string,
+  { wholeRegisters }: Target,
+): ArgCondition {
+  const place = index as ArgCondition['index'];
+  const operator = operatorNamed(op) ?? '==';
+  // MASKED_EQ has the mask first.
+  const compared = BigInt(operator === '&==' ? (valueTwo ?? 0) : value);
+  const mask = operator === '&==' ? BigInt(value) : undefined;
+  const constants = mask === undefined ? [compared] : [compared, mask];
+  const narrow = !wholeRegisters && argumentWidth(name, index) === 32;
+  // -1 and the like, written for a whole register: what the kernel looks at is the lower half.
+  const extended = constants.every((constant) => constant < 2n ** 32n || constant >= 2n ** 64n - 2n ** 31n);
+  if (!narrow || !extended) {
+    return { index: place, op: operator, value: compared, ...(mask === undefined ? {} : { mask }), width: 64 };
+  }
+  const half = (constant: bigint): number => Number(BigInt.asUintN(32, constant));
+  return {
+    index: place,
+    op: operator,
+    value: half(compared),
+    ...(mask === undefined ? {} : { mask: half(mask) }),
+    width: 32,
+  };
+}
+
+/** Rules with conditions first, call by call; then those without, together by action. */
+function arrange(byName: ReadonlyMap<string, readonly ProfileRule[]>, issues: PolicyIssue[]): SeccompRule[] {
+  const conditional: SeccompRule[] = [];
+  const plain: { action: SeccompAction; syscalls: string[] }[] = [];
+  for (const [name, rules] of byName) {
+    const ordered = orderRules(name, rules);
+    if ('conflict' in ordered) {
+      const [first, second] = ordered.conflict;
+      const message = `syscalls[${first.source}] and syscalls[${second.source}] both match some calls of ${name}, with different actions, and neither is the narrower one`;
+      issues.push({ code: 'conflict', path: `syscalls[${second.source}]`, message });
+      continue;
+    }
+    for (const { action, conditions } of ordered.rules) {
+      if (conditions.length > 0) {
+        conditional.push({ syscalls: name, action, args: conditions });
+        continue;
+      }
+      let group = plain.find((other) => sameAction(other.action, action));
+      if (group === undefined) {
+        group = { action, syscalls: [] };
+        plain.push(group);
+      }
+      if (!group.syscalls.includes(name)) {
+        group.syscalls.push(name);
+      }
+    }
+  }
+  return [...conditional, ...plain];
+}
+
+/** The machine's own architecture is always one of them, as with libseccomp. */
+function readArchitectures(
+  profile: Profile,
+  arch: SeccompArch,
+  skipped: Set<string>,
+  issues: PolicyIssue[],
+): SeccompArch[] {
+  const listed = profile.architectures ?? [];
+  const mapped = profile.archMap ?? [];
+  if (listed.length > 0 && mapped.length > 0) {
+    issues.push({
+      code: 'conflict',
+      path: 'archMap',
+      message: 'is given together with architectures; only one of the two can hold',
+    });
+  }
+  const own = mapped.find(({ architecture }) => architecture === scmpName(arch));
+  const archs = new Set([arch]);
+  for (const name of [...listed, ...(own?.subArchitectures ?? [])]) {
+    const known = archNamed(name);
+    if (known !== undefined) {
+      archs.add(known);
+    } else {
+      // Calls from there get the action for foreign architectures.
+      skipped.add(name);
+    }
+  }
+  return [...archs];
+}
