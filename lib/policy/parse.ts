@@ -93,7 +93,7 @@ function parseCall(
 }
 
 /** The parsed value, or an error with `earlier`, the snapshot's issues and the schema's. */
-function validate<Output>(
+export function validate<Output>(
   snapshot: Snapshot,
   copy: unknown,
   schema: Schema<Output>,

@@ -308,6 +308,8 @@ const encoding: Schema<BufferEncoding | 'buffer'> = scalar('unknown-value', {}, 
 
 /** Of a policy in a file: what JSON can hold. */
 export const policyFileSchema: Schema<ParsedPolicy> = strict(policyShape('file'));
+/** Of RestrictionPolicy. */
+export const restrictionSchema: Schema<ParsedPolicy> = strict(restriction);
 /** Of SpawnOptions. */
 export const spawnOptionsSchema: Schema<ParsedOptions> = strict(spawnShape);
 /** Of RunOptions. */
