@@ -51,7 +51,6 @@ export default defineConfig({
       project('docs', built),
       // Thousands of spawns: a run of its own, `npm run test:leak`.
       project('leak', { ...built, testTimeout: 600_000 }),
-      project('docs', built),
     ],
   },
 });
