@@ -1,11 +1,12 @@
 /** From the arguments of a call to a cell that is decided: validated, planned, and nothing done yet. */
 
-import { bug } from '../errors.js';
+import { compileMerged } from '../filter/compile.js';
 import { advise } from '../host/advice.js';
 import { hostFiles } from '../host/files.js';
 import { type HostInfo, hostInfo } from '../host/probe.js';
 import { Planner } from '../plan/compile.js';
 import type { Plan } from '../plan/types.js';
+import { hardeningPolicy } from '../policy/hardening.js';
 import { parseRun, parseSpawn } from '../policy/parse.js';
 import type { Enforcement } from '../policy/types.js';
 import type { RunRequest, SpawnRequest } from '../policy/valid.js';
@@ -34,22 +35,37 @@ export function prepareRun(command: unknown, args: unknown, options?: unknown): 
   return decide(parseRun(command, args, options));
 }
 
+// One object for all plans: it is compiled once.
+const HARDENING: Plan['filter'] = [hardeningPolicy()];
+
+const programs = new WeakMap<NonNullable<Plan['filter']>, Uint8Array>();
+
+/** The program of a filter; the same list of policies is compiled once. */
+function compiled(policies: Plan['filter']): Uint8Array | null {
+  if (policies === null) {
+    return null;
+  }
+  let program = programs.get(policies);
+  if (program === undefined) {
+    program = compileMerged(policies).bytes;
+    programs.set(policies, program);
+  }
+  return program;
+}
+
 let planner: { readonly host: HostInfo; readonly uid: number; readonly value: Planner } | undefined;
 
 function decide<Request extends SpawnRequest>(request: Request): CellStart<Request> {
   const host = hostInfo();
   const uid = process.geteuid?.() ?? 0;
   if (planner?.host !== host || planner.uid !== uid) {
-    planner = { host, uid, value: new Planner({ ...host, files: hostFiles, uid }) };
+    planner = { host, uid, value: new Planner({ ...host, files: hostFiles, uid, filter: HARDENING }) };
   }
   const { plan, enforcement, workDirectories } = planner.value.compile(request);
-  if (plan.filter !== null) {
-    throw bug('a plan has a filter that nothing compiles');
-  }
   return {
     request,
     plan,
-    filter: null,
+    filter: compiled(plan.filter),
     expected: enforcement,
     workDirectories,
     advice: (failure) => advise(failure, host.features),

@@ -17,14 +17,15 @@ const ENOSYS: SeccompAction = { errno: 'ENOSYS' };
 
 /**
  * Answered as by a kernel that does not have them: every caller has another way.
- * io_uring carries out system calls in the kernel, past any filter; clone3's flags are behind a pointer, where a filter cannot look; the other ones are
- * remains of old kernels, or tell about mounts and namespaces.
+ * io_uring carries out system calls in the kernel, past any filter; the flags of clone3 and the mode of openat2 are behind a pointer, where a filter
+ * cannot look; the other ones are remains of old kernels, or tell about mounts and namespaces.
  */
 const MISSING = [
   'io_uring_setup',
   'io_uring_enter',
   'io_uring_register',
   'clone3',
+  'openat2',
   'statmount',
   'listmount',
   'listns',
@@ -128,6 +129,11 @@ const NETLINK_KOBJECT_UEVENT = 15;
 const STREAM_PROTOCOLS = [0, 6];
 const DATAGRAM_PROTOCOLS = [0, 1, 17, 58];
 
+/** fcntl.h, sys/stat.h. */
+const O_CREAT = 0o100;
+const O_TMPFILE = 0o20000000;
+const SET_ID_MODES = [0o4000, 0o2000];
+
 // No widths: ints compare their lower half, whatever a caller leaves in the upper one (socket(2^32 | AF_VSOCK) is an AF_VSOCK socket).
 const is = (index: ArgCondition['index'], value: number): ArgCondition => ({ index, op: '==', value });
 const hasType = (type: number): ArgCondition => ({ index: 1, op: '&==', mask: SOCK_TYPE_MASK, value: type });
@@ -172,6 +178,21 @@ function socketRules(refusal: SeccompAction): SeccompRule[] {
   ];
 }
 
+/**
+ * No file becomes set-user-ID or set-group-ID. On a writable bind it would belong to the caller on the host, where whoever runs it becomes the caller:
+ * for a root caller, root. The mode counts at open only when the call may create a file.
+ */
+function setIdRules(refusal: SeccompAction): SeccompRule[] {
+  return SET_ID_MODES.flatMap((mode): SeccompRule[] => [
+    { syscalls: ['chmod', 'fchmod', 'creat', 'mknod'], action: refusal, args: [hasBit(1, mode)] },
+    { syscalls: ['fchmodat', 'fchmodat2', 'mknodat'], action: refusal, args: [hasBit(2, mode)] },
+    ...[O_CREAT, O_TMPFILE].flatMap((flag): SeccompRule[] => [
+      { syscalls: 'open', action: refusal, args: [hasBit(1, flag), hasBit(2, mode)] },
+      { syscalls: 'openat', action: refusal, args: [hasBit(2, flag), hasBit(3, mode)] },
+    ]),
+  ]);
+}
+
 /** The hardening filter. Everything that it does not name is allowed; numbers without a name, x32 and foreign architectures get ENOSYS. */
 export function hardeningPolicy({ architectures, refusal = EPERM }: HardeningOptions = {}): SeccompPolicy {
   return {
@@ -198,6 +219,7 @@ export function hardeningPolicy({ architectures, refusal = EPERM }: HardeningOpt
         action: refusal,
         args: [is(0, SECCOMP_SET_MODE_FILTER), hasBit(1, SECCOMP_FILTER_FLAG_NEW_LISTENER)],
       },
+      ...setIdRules(refusal),
       ...socketRules(refusal),
     ],
   };
