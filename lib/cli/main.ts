@@ -15,9 +15,10 @@ async function main(args: readonly string[]): Promise<number> {
     status = result;
   });
   const [name = '', ...rest] = args;
-  const run = name === 'run' ? program.commands.find((command) => command.name() === name) : undefined;
+  const command = program.commands.find((candidate) => candidate.name() === name);
+  const isRun = command !== undefined && name === 'run';
   try {
-    await program.parseAsync(run === undefined ? args : [name, ...joinJsonDescriptor(run, rest)], { from: 'user' });
+    await program.parseAsync(isRun ? [name, ...joinJsonDescriptor(command, rest)] : args, { from: 'user' });
     return status;
   } catch (error) {
     if (!(error instanceof CommanderError)) {
@@ -28,9 +29,9 @@ async function main(args: readonly string[]): Promise<number> {
     }
     // Without any command the library has printed the help.
     if (error.code !== 'commander.help') {
-      say(`${describeUsageError(error)}\n  hint: see cloister ${run === undefined ? '' : `${name} `}--help`);
+      say(`${describeUsageError(error)}\n  hint: see cloister ${command === undefined ? '' : `${name} `}--help`);
     }
-    return run === undefined ? USAGE : NOT_STARTED;
+    return isRun ? NOT_STARTED : USAGE;
   }
 }
 

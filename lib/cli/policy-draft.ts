@@ -215,9 +215,9 @@ export class PolicyDraft {
     if (texts.length === 0 && !inherit) {
       return;
     }
-    const ofFile = this.members['env'];
+    const ofFile = this.members['env'] as Members | 'inherit' | undefined;
     const inherited = inherit || ofFile === 'inherit' ? { ...NO_DEFAULTS, ...environment } : {};
-    this.members['env'] = { ...inherited, ...(ofFile === 'inherit' ? {} : (ofFile)) };
+    this.members['env'] = { ...inherited, ...(ofFile === 'inherit' ? {} : ofFile) };
     for (const text of texts) {
       // Without a value: the caller's. Where he has none, there is none inside.
       const { name, value } = text.includes('=') ? assignment(text) : { name: text, value: environment[text] };

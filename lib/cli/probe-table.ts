@@ -154,9 +154,8 @@ function stateText({ state, detail }: Row): string {
 }
 
 function verdict({ backends }: Support, paint: Paint): string {
-  const [strongest] = backends;
-  if (strongest === undefined) {
-    return paint.bad('Nothing can be enforced here.');
+  if (backends.length === 0) {
+    return paint.bad('Cells do not work here.');
   }
   const list = `backends: ${backends.join(', ')}`;
   return backends.includes('namespaces')

@@ -48,15 +48,10 @@ export function readPolicyFile(path: string): Record<string, unknown> {
   }
 }
 
-/** `ENOENT` of a system error, else its message. */
+/** `ENOENT` of a system error, else its message. The parser of JSON quotes what it could not read, line breaks included. */
 function reason(error: unknown): string {
   if (!(error instanceof Error)) {
     return String(error);
   }
-  return 'code' in error &&
-    typeof error.code === 'string' &&
-    error.code.startsWith('E') &&
-    !error.code.startsWith('ERR_')
-    ? error.code
-    : error.message;
+  return 'syscall' in error && 'code' in error ? String(error.code) : error.message.replace(/\s+/gu, ' ');
 }

@@ -1,5 +1,7 @@
 /** The bridge between the terminal that cloister was started on and the one that the command has. */
 
+import type { Readable } from 'node:stream';
+
 import type { IsolatedProcess } from '../policy/types.js';
 import type { StopHooks } from './signals.js';
 
@@ -49,23 +51,17 @@ export function bridgeTerminal(child: IsolatedProcess): StopHooks {
 
 /** What the command writes to its pipes or its terminal comes out here. */
 export function bridgeOutput(child: IsolatedProcess): void {
-  for (const [from, to] of [
-    [child.stdout, process.stdout],
-    [child.stderr, process.stderr],
-  ] as const) {
-    from?.pipe(to, { end: false });
+  for (const [from, to] of bridgedStreams(child)) {
+    from.pipe(to, { end: false });
     // Nobody reads any more: the command is to notice as it would without cloister, by SIGPIPE, or by SIGHUP of a terminal that is gone.
-    to.once('error', () => from?.destroy());
+    to.once('error', () => from.destroy());
   }
 }
 
 /** Once all of it is written. */
 export async function flushOutput(child: IsolatedProcess): Promise<void> {
-  for (const [from, to] of [
-    [child.stdout, process.stdout],
-    [child.stderr, process.stderr],
-  ] as const) {
-    if (from !== null && !to.destroyed) {
+  for (const [, to] of bridgedStreams(child)) {
+    if (!to.destroyed) {
       await new Promise<void>((resolve) => {
         to.write('', () => {
           resolve();
@@ -73,4 +69,12 @@ export async function flushOutput(child: IsolatedProcess): Promise<void> {
       });
     }
   }
+}
+
+/** process.stdout and process.stderr are looked at only where they are needed: see output.ts. */
+function bridgedStreams({ stdout, stderr }: IsolatedProcess): [from: Readable, to: NodeJS.WriteStream][] {
+  return [
+    ...(stdout === null ? [] : [[stdout, process.stdout] satisfies [Readable, NodeJS.WriteStream]]),
+    ...(stderr === null ? [] : [[stderr, process.stderr] satisfies [Readable, NodeJS.WriteStream]]),
+  ];
 }

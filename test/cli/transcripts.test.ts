@@ -1,7 +1,7 @@
 /** Runs the transcripts beside this file, as root and as an unprivileged user; as the latter alone where the tests themselves run as one. */
 
 import { spawn } from 'node:child_process';
-import { chownSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { lchownSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -55,8 +55,8 @@ function makeFolder(section: Section, caller: Caller): string {
     writeFileSync(path.join(folder, name), text);
   }
   if (isRoot && caller === 'user') {
-    for (const name of ['.', ...section.files.keys()]) {
-      chownSync(path.join(folder, name), UNPRIVILEGED, UNPRIVILEGED);
+    for (const name of ['.', '.bin', '.bin/cloister', ...section.files.keys()]) {
+      lchownSync(path.join(folder, name), UNPRIVILEGED, UNPRIVILEGED);
     }
   }
   return folder;
@@ -74,7 +74,7 @@ async function execute(command: string, folder: string, caller: Caller): Promise
     isRoot && caller === 'user'
       ? ['setpriv', `--reuid=${UNPRIVILEGED}`, `--regid=${UNPRIVILEGED}`, '--clear-groups']
       : [];
-  const [file = '', ...args] = [...ids, 'bash', '-c', `exec 2>&1\n${command}`];
+  const [file, ...args] = [...ids, 'bash', '-c', `exec 2>&1\n${command}`] as [string, ...string[]];
   const child = spawn(file, args, {
     cwd: folder,
     env,
