@@ -22,8 +22,8 @@ const TRACE = 0x7ff00000;
 /** Data of SECCOMP_RET_ERRNO above this would be cut to it. */
 const LARGEST_ERRNO = 4095;
 
-/** The answer for an action, or what is wrong with it. */
-export function answerOf(action: SeccompAction): number | { problem: string } {
+/** The answer for an action, or what is wrong with it. `mayPretend`: an error number of 0 is meant, with which a call succeeds without being made. */
+export function answerOf(action: SeccompAction, mayPretend = false): number | { problem: string } {
   if (typeof action === 'string') {
     return WORDS[action];
   }
@@ -34,8 +34,8 @@ export function answerOf(action: SeccompAction): number | { problem: string } {
   if (number === undefined) {
     return { problem: `unknown error name '${String(action.errno)}'` };
   }
-  if (number < 1 || number > LARGEST_ERRNO) {
-    // Zero would let the call appear to succeed.
+  if (number < (mayPretend ? 0 : 1) || number > LARGEST_ERRNO) {
+    // With zero the call would appear to have succeeded.
     return { problem: `must be an error from 1 to ${LARGEST_ERRNO}, not ${number}` };
   }
   return (ERRNO | number) >>> 0;

@@ -25,6 +25,14 @@ export interface CompileOptions {
   withoutCache?: boolean | undefined;
 }
 
+export interface MergeOptions extends CompileOptions {
+  /**
+   * Indices of policies that cloister makes itself. Their form is not checked again, and they may answer with errno 0: the call seems to succeed, and
+   * is not made.
+   */
+  own?: readonly number[] | undefined;
+}
+
 const LARGEST_WEIGHT = 1_000_000;
 
 /**
@@ -43,9 +51,14 @@ export function compile(policy: SeccompPolicy, options: CompileOptions = {}): Se
  *
  * @throws as compile() does; with several policies the places of issues begin with the policy's index.
  */
-export function compileMerged(policies: readonly SeccompPolicy[], options: CompileOptions = {}): SeccompProgram {
+export function compileMerged(policies: readonly SeccompPolicy[], options: MergeOptions = {}): SeccompProgram {
   const issues: PolicyIssue[] = [];
-  const resolved = policies.map((policy, index) => resolveUnknown(policy, issues, policies.length > 1 ? [index] : []));
+  const resolved = policies.map((policy, index) => {
+    const base = policies.length > 1 ? [index] : [];
+    return options.own?.includes(index) === true
+      ? resolvePolicy(policy, issues, base, true)
+      : resolveUnknown(policy, issues, base);
+  });
   const weights = readWeights(options.weights ?? NODE_PROFILE, resolved, issues);
   if (issues.length > 0 || resolved.length === 0) {
     throw policyError(

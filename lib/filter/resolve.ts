@@ -22,19 +22,22 @@ export function resolvePolicy(
   policy: SeccompPolicy,
   issues: PolicyIssue[],
   base: readonly PathPart[] = [],
+  mayPretend = false,
 ): ResolvedPolicy {
-  return new Resolver(policy, issues, base).resolve();
+  return new Resolver(policy, issues, base, mayPretend).resolve();
 }
 
 class Resolver {
   readonly #policy: SeccompPolicy;
   readonly #issues: PolicyIssue[];
   readonly #base: readonly PathPart[];
+  readonly #mayPretend: boolean;
   readonly #spelling = new Map<number, SeccompAction>();
   readonly #archs: readonly SeccompArch[];
 
-  constructor(policy: SeccompPolicy, issues: PolicyIssue[], base: readonly PathPart[]) {
+  constructor(policy: SeccompPolicy, issues: PolicyIssue[], base: readonly PathPart[], mayPretend: boolean) {
     this.#policy = policy;
+    this.#mayPretend = mayPretend;
     this.#issues = issues;
     this.#base = base;
     this.#archs = this.#architectures();
@@ -86,7 +89,7 @@ class Resolver {
   }
 
   #answer(action: SeccompAction, path: readonly PathPart[]): number {
-    const answer = answerOf(action);
+    const answer = answerOf(action, this.#mayPretend);
     if (typeof answer !== 'number') {
       this.#issue('out-of-range', path, answer.problem);
       return 0;

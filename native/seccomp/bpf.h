@@ -80,7 +80,8 @@ inline constexpr bool IsValidAnswer(std::uint32_t answer) {
   const std::uint32_t data = answer & kDataMask;
   switch (answer & kActionMask) {
     case kErrno:
-      return data >= 1 && data <= kMaxErrno;
+      // 0: the call seems to succeed and is not made. lib/filter keeps it from users' policies.
+      return data <= kMaxErrno;
     case kTrace:
       return true;
     case kKillProcess:

@@ -1,0 +1,103 @@
+/** The one program that a process installs on itself: its promises, its own `seccomp` rules, and what protects both. */
+
+import { type PolicyIssue, policyError, setupError } from '../errors.js';
+import { compileMerged } from '../filter/compile.js';
+import type { RestrictFunctions } from '../native/restrict-functions.js';
+import { fromOci } from '../policy/oci.js';
+import type { SelfPolicy } from '../policy/parse-restriction.js';
+import type { OciSeccompProfile, SeccompCall, SeccompPolicy, SeccompProgram } from '../policy/seccomp-types.js';
+import { hostArch } from '../policy/syscalls/arch.js';
+import { ownCalls, selfProtection } from './own-calls.js';
+import { promisePolicy } from './promises.js';
+
+export interface SelfFilter {
+  readonly bytes: Uint8Array;
+  /** What it forbids ends the process. */
+  readonly traps: boolean;
+  /** Threads may go on reading what they have open. */
+  readonly allowsReading: boolean;
+}
+
+/** Null when no calls are restricted. Throws ERR_CLOISTER_POLICY, ERR_CLOISTER_UNSUPPORTED. */
+export function selfFilter(policy: SelfPolicy, native: RestrictFunctions): SelfFilter | null {
+  const { pledge, seccomp, onViolation } = policy;
+  if (pledge === null && seccomp === null) {
+    return null;
+  }
+  const traps = pledge !== null && onViolation === 'kill';
+  const layers: SeccompPolicy[] = [
+    { defaultAction: 'allow', foreignArchAction: 'kill-process', rules: selfProtection(traps) },
+  ];
+  if (pledge !== null) {
+    const promised = promisePolicy(pledge, onViolation);
+    layers.push({ ...promised, rules: [...ownCalls(process.pid, tasks(native)), ...promised.rules] });
+  }
+  if (seccomp !== null) {
+    layers.push('rules' in seccomp ? seccomp : importProfile(seccomp, policy));
+  }
+  const program = compileMerged(layers, { own: [0] });
+  refuseEnding(program);
+  return { bytes: program.bytes, traps, allowsReading: allows(program, { arch: arch(), syscall: 'pread64' }) };
+}
+
+/** Whether the filter keeps files from being truncated where Landlock cannot (below its ABI 3): wpath carries truncate(2) and O_TRUNC. */
+export function truncationFiltered({ pledge, onViolation }: SelfPolicy): boolean {
+  return pledge !== null && onViolation !== 'log' && !pledge.includes('wpath') && !pledge.includes('cpath');
+}
+
+function importProfile(profile: OciSeccompProfile, { capabilities }: SelfPolicy): SeccompPolicy {
+  const { skipped, ...policy } = fromOci(profile, { capabilities: capabilities ?? [] });
+  // Names that this version does not know, and the kernel's table lacks as well: nothing could call them.
+  void skipped;
+  return policy;
+}
+
+function tasks(native: RestrictFunctions): number {
+  const descriptor = native.taskDirectory();
+  if (descriptor < 0) {
+    throw setupError({
+      operation: 'cannot list the threads of this process in /proc/self/task',
+      stage: 'threads',
+      errno: descriptor,
+      path: '/proc/self/task',
+      hint: 'mount /proc',
+    });
+  }
+  return descriptor;
+}
+
+/** Made by every thread between the moment the filter is there and the next line of the program. */
+function neededCalls(): SeccompCall[] {
+  return [
+    { arch: arch(), syscall: 'futex' },
+    { arch: arch(), syscall: 'rt_sigreturn' },
+    { arch: arch(), syscall: 'rt_sigprocmask' },
+    { arch: arch(), syscall: 'rt_sigaction', args: [33] },
+    { arch: arch(), syscall: 'close' },
+    { arch: arch(), syscall: 'exit_group' },
+  ];
+}
+
+function refuseEnding(program: SeccompProgram): void {
+  const issues = neededCalls()
+    .filter((call) => !allows(program, call))
+    .map(
+      ({ syscall }): PolicyIssue => ({
+        code: 'needed-call',
+        path: 'seccomp',
+        message: `refuses ${syscall}, which every thread needs to go on: nothing could be done afterwards, not even ending in order`,
+      }),
+    );
+  if (issues.length > 0) {
+    throw policyError(issues);
+  }
+}
+
+function allows(program: SeccompProgram, call: SeccompCall): boolean {
+  const { action } = program.evaluate(call);
+  return action === 'allow' || action === 'log';
+}
+
+function arch(): SeccompCall['arch'] {
+  return hostArch() ?? 'x86_64';
+}
