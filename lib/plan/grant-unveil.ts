@@ -16,7 +16,7 @@ export interface Later {
   /** To be applied when everything else is in place. */
   readonly aliases: Grant[];
   /** Real paths on the host, and their letters. */
-  readonly shown: Map<string, string>;
+  readonly places: Map<string, string>;
 }
 
 export function unveilGrants(context: PlanContext, tree: Tree, entry: UnveilEntry, later: Later): Grant[] {
@@ -48,14 +48,9 @@ export function unveilGrants(context: PlanContext, tree: Tree, entry: UnveilEntr
       },
     });
   }
-  const letters = later.shown.get(real);
-  if (letters !== undefined && letters !== entry.letters) {
-    throw new Refusal('duplicate', `leads to ${real}, which is unveiled with other letters as well`);
-  }
-  if (letters !== undefined) {
+  if (!isFirst(later, real, entry.letters)) {
     return [];
   }
-  later.shown.set(real, entry.letters);
   const { writable, executable } = answer;
   const options = { source: real, ...kindOf(context, file), writable, executable, optional: false };
   return [
@@ -69,12 +64,23 @@ export function unveilGrants(context: PlanContext, tree: Tree, entry: UnveilEntr
   ];
 }
 
+/** Whether no other entry leads to the same place; one with other letters contradicts this one. */
+function isFirst({ places }: Later, real: string, letters: string): boolean {
+  const others = places.get(real);
+  if (others !== undefined && others !== letters) {
+    throw new Refusal('duplicate', `leads to ${real}, to which another entry with other letters leads as well`);
+  }
+  places.set(real, letters);
+  return others === undefined;
+}
+
 /**
  * Hides what the name leads to on the host, wherever that is shown, and then whatever the name leads to inside: a link on the way must not
  * keep the one from being found when only the other is there.
  */
 function hidingGrants({ files }: PlanContext, tree: Tree, path: string, at: string, later: Later): Grant[] {
   const real = files.realPath(path) ?? path;
+  isFirst(later, real, '');
   if (real === path) {
     return [
       {
@@ -120,6 +126,9 @@ function allowBeyond(
 
 function hide(tree: Tree, path: string, at: string): void {
   const location = tree.locate(path);
+  if (location.missing.length === 0 && target(location).mount?.kind === 'mask') {
+    return;
+  }
   if (location.missing.length === 0) {
     attach(tree, location, target(location).type === 'directory', mask(target(location).type === 'directory'), at);
     return;

@@ -19,7 +19,7 @@ export interface Granted {
 /** Changes the tree; problems of single grants are collected in `issues`. */
 export function applyGrants(context: PlanContext, tree: Tree, policy: CellPolicy, issues: PolicyIssue[]): Granted {
   const workDirectories: string[] = [];
-  const later: Later = { aliases: [], shown: new Map() };
+  const later: Later = { aliases: [], places: new Map() };
   const grants: Grant[] = [];
   for (const mount of policy.mounts) {
     attempt(issues, mount.at, () => grants.push(mountGrant(context, tree, policy, mount, workDirectories)));

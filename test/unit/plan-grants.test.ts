@@ -87,6 +87,8 @@ describe('unveil', () => {
   test('takes two names of one place with the same letters, and refuses different ones', () => {
     expect(at(unveiled({ '/opt/current': 'r', '/opt/tool': 'r' }), '/opt/tool')).toHaveLength(1);
     expect(issuesOf(() => unveiled({ '/opt/current': 'r', '/opt/tool': 'rwc' }))).toHaveLength(1);
+    expect(issuesOf(() => unveiled({ '/opt/current': 'r', '/opt/tool': '' }))).toHaveLength(1);
+    expect(issuesOf(() => unveiled({ '/opt/current': '', '/opt/tool': 'r' }))).toHaveLength(1);
   });
 
   test('of a missing path is ERR_CLOISTER_NOT_FOUND', () => {
@@ -169,6 +171,13 @@ describe("unveil ''", () => {
         expect(at(cell, '/opt/tool/run')).toMatchObject([{ kind: 'mask' }]);
       }
     }
+  });
+
+  test('takes two names of one place, and lets neither be a mount', () => {
+    const hidden = { '/opt/tool': '', '/opt/current': '' };
+    expect(at(unveiled({ ...hidden, '/opt': 'rx' }), '/opt/tool')).toMatchObject([{ kind: 'mask' }]);
+    const mounts: Mount[] = [{ type: 'bind', source: '/srv/data', target: '/opt/current' }];
+    expect(issuesOf(() => plan({ unveil: hidden, mounts }))).toEqual(['unveil["/opt/current"]: conflict']);
   });
 
   test('hides parts of /proc', () => {
