@@ -8,3 +8,5 @@ export type { CloisterErrorCode, PolicyIssue } from './errors.js';
 export { probe } from './host/probe.js';
 export type { Support } from './host/types.js';
 export type * from './policy/types.js';
+export { pledge, unveil } from './restrict/pledge.js';
+export { restrictSelf } from './restrict/self.js';

@@ -16,6 +16,10 @@ export interface OpenedPath {
 export interface RestrictRequest {
   /** Descriptor of a Landlock ruleset, or -1. */
   ruleset: number;
+  /** What it handles, as masks. */
+  handledFs: number;
+  handledNet: number;
+  scoped: number;
   /** Have the kernel carry the domain to the other threads (Landlock ABI 8). */
   threadSync: boolean;
   noNewPrivileges: boolean;
@@ -25,6 +29,8 @@ export interface RestrictRequest {
   rootClosed: boolean;
   /** struct sock_filter[]; empty for none. */
   filter: Uint8Array;
+  /** With a filter: io_uring rings that are there are confined to what they are used for, or nothing is done. */
+  confineRings: boolean;
   /** What the filter forbids ends the process: the handler that says so is installed. */
   traps: boolean;
   /** The filter lets this thread read what it has open: the kernel's account of each thread is read once more afterwards. */
@@ -50,7 +56,14 @@ export interface RestrictResult {
   noNewPrivileges: boolean;
   /** Mask of permitted capabilities. */
   capabilities: bigint;
+  /** Filters on each thread, those that the process was started with included. */
   filters: number;
+  /** Instructions of the filters that were installed here. */
+  instructions: number;
+  /** What Landlock handles by this call and all before it, as masks. */
+  handledFs: number;
+  handledNet: number;
+  scoped: number;
 }
 
 export interface RestrictFunctions {
@@ -62,6 +75,8 @@ export interface RestrictFunctions {
   grantPath(ruleset: number, descriptor: number, rights: number): void;
   grantPort(ruleset: number, port: number, rights: number): void;
   closeDescriptors(descriptors: readonly number[]): void;
+  /** /proc/self/task, kept open for later calls; or a negative errno. Not to be closed. */
+  taskDirectory(): number;
   /** Restricts every thread of this process, or none. Ends the process where only some could be restricted. */
   restrictProcess(request: RestrictRequest): RestrictResult;
 }

@@ -244,17 +244,22 @@ std::optional<Asked> ReadRequest(const Napi::Value& value) {
   Asked asked;
   threads::Restriction& restriction = asked.request.restriction;
   const std::optional<int> ruleset = ToInt(Member(object, "ruleset"));
+  const std::optional<std::uint32_t> fs = ToMask(Member(object, "handledFs"));
+  const std::optional<std::uint32_t> net = ToMask(Member(object, "handledNet"));
+  const std::optional<std::uint32_t> scoped = ToMask(Member(object, "scoped"));
   const Napi::Value kept = Member(object, "keptCapabilities");
   bool exact = false;
-  if (!ruleset || !kept.IsBigInt()) {
+  if (!ruleset || !fs || !net || !scoped || !kept.IsBigInt()) {
     return std::nullopt;
   }
+  asked.request.handled = {*fs, *net, *scoped};
   restriction.ruleset = *ruleset;
   restriction.kept_capabilities = kept.As<Napi::BigInt>().Uint64Value(&exact);
   restriction.no_new_privileges = Flag(object, "noNewPrivileges");
   restriction.thread_sync = Flag(object, "threadSync");
   restriction.drop_capabilities = Flag(object, "dropCapabilities");
   restriction.root_closed = Flag(object, "rootClosed");
+  asked.request.confine_rings = Flag(object, "confineRings");
   asked.request.traps = Flag(object, "traps");
   asked.request.filter_allows_reading = Flag(object, "filterAllowsReading");
   const std::optional<std::span<const std::uint8_t>> filter = ToBytes(Member(object, "filter"));
@@ -295,6 +300,11 @@ Napi::Value FromFailure(Napi::Env env, const threads::RestrictFailure& failure) 
   return object;
 }
 
+// taskDirectory(): descriptor, or a negative error number
+Napi::Value TaskDirectory(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), threads::TaskDirectory());
+}
+
 // restrictProcess(request): RestrictResult
 Napi::Value RestrictProcess(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -316,6 +326,10 @@ Napi::Value RestrictProcess(const Napi::CallbackInfo& info) {
   Put(result, "noNewPrivileges", Napi::Boolean::New(env, report.no_new_privileges));
   Put(result, "capabilities", Napi::BigInt::New(env, report.capabilities));
   PutNumber(result, "filters", report.filters);
+  PutNumber(result, "instructions", report.instructions);
+  PutNumber(result, "handledFs", report.handled.fs);
+  PutNumber(result, "handledNet", report.handled.net);
+  PutNumber(result, "scoped", report.handled.scoped);
   return result;
 }
 
@@ -331,6 +345,7 @@ void RegisterRestrict(Napi::Env env, Napi::Object exports) {
   add("grantPath", GrantPath);
   add("grantPort", GrantPort);
   add("closeDescriptors", CloseDescriptors);
+  add("taskDirectory", TaskDirectory);
   add("restrictProcess", RestrictProcess);
 }
 

@@ -32,6 +32,8 @@ UniqueFd g_tasks;
 std::uint32_t g_own_filters = 0;
 // What the kernel counted before the first of ours.
 std::uint32_t g_other_filters = 0;
+landlock::Rights g_handled = {};
+std::uint32_t g_instructions = 0;
 
 RestrictFailure Fail(const char* stage, const char* call, int error, std::string detail = {}) {
   return {stage, call, error, std::move(detail), {}};
@@ -122,7 +124,8 @@ class Stopped {
     }
     // Under an earlier filter of ours no new ring can have come.
     if (g_own_filters == 0) {
-      *rings = request_.filter.empty() ? CheckRings() : ConfineRings();
+      const bool confine = !request_.filter.empty() && request_.confine_rings;
+      *rings = confine ? ConfineRings() : CheckRings();
     }
     return rings->call == nullptr ? Problem{} : Problem{rings->call, rings->error};
   }
@@ -266,7 +269,18 @@ RestrictFailure RestrictProcess(const Request& asked, Report* report) {
     g_other_filters = report->filters - 1 - g_own_filters;
     ++g_own_filters;
   }
+  g_handled = {g_handled.fs | request.handled.fs, g_handled.net | request.handled.net,
+               g_handled.scoped | request.handled.scoped};
+  g_instructions += static_cast<std::uint32_t>(request.filter.size());
+  report->handled = g_handled;
+  report->instructions = g_instructions;
   return {};
+}
+
+int TaskDirectory() {
+  const std::lock_guard guard(g_lock);
+  const RestrictFailure failure = OpenTasks();
+  return failure.Failed() ? -failure.error : g_tasks.Get();
 }
 
 }  // namespace cloister::threads

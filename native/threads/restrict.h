@@ -10,14 +10,20 @@
 #include <string>
 #include <vector>
 
+#include "native/landlock/rights.h"
 #include "native/threads/apply.h"
 
 namespace cloister::threads {
 
 struct Request {
   Restriction restriction;
+  // What the ruleset handles: for the record.
+  landlock::Rights handled = {};
   // Empty: none is installed.
   std::span<const sock_filter> filter;
+  // Rings that are there must be confined, or nothing is done: what is submitted to them passes no
+  // filter.
+  bool confine_rings = true;
   // The filter answers what it forbids with SIGSYS: the handler that tells of it is put in place.
   bool traps = false;
   // The filter lets this thread read what it opened before: the other threads' status is read once
@@ -30,6 +36,9 @@ struct Report {
   bool no_new_privileges = false;
   std::uint64_t capabilities = 0;
   std::uint32_t filters = 0;
+  // Of this call and all before it.
+  landlock::Rights handled = {};
+  std::uint32_t instructions = 0;
 };
 
 struct UnreachableThread {
@@ -48,6 +57,10 @@ struct RestrictFailure {
 
   [[nodiscard]] bool Failed() const { return !call.empty(); }
 };
+
+// /proc/self/task, opened at the first call and kept: a later restriction needs it, and may not be
+// able to open it. A negative error number.
+[[nodiscard]] int TaskDirectory();
 
 // One at a time: a second thread that calls waits for the first. Where the process could only be
 // left with some threads restricted and others not, it is ended.

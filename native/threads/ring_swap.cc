@@ -13,14 +13,30 @@ namespace cloister::threads {
 
 namespace {
 
-// Of struct io_rings, the same since 5.4: a ring of ours that has its words elsewhere is refused.
-constexpr std::uint32_t kSqHead = 0;
-constexpr std::uint32_t kSqTail = 64;
-constexpr std::uint32_t kCqHead = 128;
-constexpr std::uint32_t kCqTail = 192;
-constexpr std::uint32_t kSqEntries = 264;
-constexpr std::uint32_t kCqEntries = 268;
-constexpr std::uint32_t kCqes = 320;
+// Where the words of a ring lie, the same for all rings of one kernel.
+struct Layout {
+  std::uint32_t sq_head, sq_tail, cq_head, cq_tail, sq_entries, cq_entries, cqes;
+
+  bool operator==(const Layout&) const = default;
+};
+
+Layout LayoutOf(const uapi::RingParameters& parameters) noexcept {
+  return {parameters.sq.head, parameters.sq.tail,         parameters.cq.head,
+          parameters.cq.tail, parameters.sq.ring_entries, parameters.cq.ring_entries,
+          parameters.cq.cqes};
+}
+
+// The kernel tells it of a new ring only.
+long LearnLayout(Layout* layout) noexcept {
+  uapi::RingParameters parameters = {};
+  parameters.flags = uapi::kSetupNoSqArray;
+  const long fd = sys::Call(uapi::kSysIoUringSetup, 1, sys::Arg(&parameters));
+  if (fd >= 0) {
+    *layout = LayoutOf(parameters);
+    sys::Close(static_cast<int>(fd));
+  }
+  return fd;
+}
 
 // An old process has submitted much: to go there takes a moment for each million.
 constexpr std::uint32_t kMostAdvances = 1U << 28;
@@ -77,21 +93,22 @@ struct Counters {
   std::uint32_t sq_head, sq_tail, cq_head, cq_tail, sq_entries, cq_entries;
 };
 
-Counters ReadCounters(std::uint64_t base) noexcept {
-  return {Load(base, kSqHead), Load(base, kSqTail),    Load(base, kCqHead),
-          Load(base, kCqTail), Load(base, kSqEntries), Load(base, kCqEntries)};
+Counters ReadCounters(const Layout& at, std::uint64_t base) noexcept {
+  return {Load(base, at.sq_head), Load(base, at.sq_tail),    Load(base, at.cq_head),
+          Load(base, at.cq_tail), Load(base, at.sq_entries), Load(base, at.cq_entries)};
 }
 
 // The kernel counts on its side as well, from 0: the only way to another count is to submit. The
 // restriction refuses NOP, and each refusal is one entry taken and one completion given.
-long Advance(int fd, std::uint64_t rings, std::uint64_t entries, const Counters& wanted) noexcept {
+long Advance(int fd, const Layout& at, std::uint64_t rings, std::uint64_t entries,
+             const Counters& wanted) noexcept {
   std::uint32_t done = 0;
   while (done != wanted.sq_head) {
     const std::uint32_t left = wanted.sq_head - done;
     const std::uint32_t batch = left < wanted.sq_entries ? left : wanted.sq_entries;
     std::memset(reinterpret_cast<void*>(entries), uapi::kOpNop,
                 std::size_t{wanted.sq_entries} * uapi::kSubmissionEntrySize);
-    Store(rings, kSqTail, done + batch);
+    Store(rings, at.sq_tail, done + batch);
     const long taken = sys::Call(uapi::kSysIoUringEnter, fd, static_cast<long>(batch), 0, 0, 0, 0);
     if (taken < 0) {
       return taken;
@@ -100,10 +117,11 @@ long Advance(int fd, std::uint64_t rings, std::uint64_t entries, const Counters&
       return -EPROTO;
     }
     done += static_cast<std::uint32_t>(taken);
-    Store(rings, kCqHead, Load(rings, kCqTail));
+    Store(rings, at.cq_head, Load(rings, at.cq_tail));
   }
-  return Load(rings, kSqHead) == wanted.sq_head && Load(rings, kCqTail) == wanted.cq_tail ? 0
-                                                                                          : -EPROTO;
+  return Load(rings, at.sq_head) == wanted.sq_head && Load(rings, at.cq_tail) == wanted.cq_tail
+             ? 0
+             : -EPROTO;
 }
 
 long Confine(int fd) noexcept {
@@ -116,7 +134,7 @@ long Confine(int fd) noexcept {
                     : sys::Call(uapi::kSysIoUringRegister, fd, uapi::kRegisterEnableRings, 0, 0);
 }
 
-long CreateOn(const SharedMemory& rings, const SharedMemory& entries,
+long CreateOn(const SharedMemory& rings, const SharedMemory& entries, const Layout& at,
               const Counters& like) noexcept {
   uapi::RingParameters parameters = {};
   parameters.flags = uapi::kSetupDisabled | uapi::kSetupNoMmap | uapi::kSetupNoSqArray |
@@ -129,9 +147,7 @@ long CreateOn(const SharedMemory& rings, const SharedMemory& entries,
   if (fd < 0) {
     return fd;
   }
-  const bool same = parameters.sq.head == kSqHead && parameters.sq.tail == kSqTail &&
-                    parameters.cq.head == kCqHead && parameters.cq.tail == kCqTail &&
-                    parameters.cq.cqes == kCqes && parameters.sq_entries == like.sq_entries &&
+  const bool same = LayoutOf(parameters) == at && parameters.sq_entries == like.sq_entries &&
                     parameters.cq_entries == like.cq_entries;
   if (!same) {
     sys::Close(static_cast<int>(fd));
@@ -141,23 +157,23 @@ long CreateOn(const SharedMemory& rings, const SharedMemory& entries,
 }
 
 // Entries that were prepared and not yet submitted, completions that were not yet looked at.
-void CopyContents(const Ring& from, std::uint64_t rings, std::uint64_t entries,
+void CopyContents(const Ring& from, const Layout& at, std::uint64_t rings, std::uint64_t entries,
                   const Counters& counters) noexcept {
-  std::memcpy(reinterpret_cast<void*>(rings + kCqes),
-              reinterpret_cast<const void*>(from.rings.start + kCqes),
+  std::memcpy(reinterpret_cast<void*>(rings + at.cqes),
+              reinterpret_cast<const void*>(from.rings.start + at.cqes),
               std::size_t{counters.cq_entries} * uapi::kCompletionEntrySize);
   std::memcpy(reinterpret_cast<void*>(entries), reinterpret_cast<const void*>(from.entries.start),
               std::size_t{counters.sq_entries} * uapi::kSubmissionEntrySize);
-  Store(rings, kSqTail, counters.sq_tail);
-  Store(rings, kCqHead, counters.cq_head);
+  Store(rings, at.sq_tail, counters.sq_tail);
+  Store(rings, at.cq_head, counters.cq_head);
 }
 
-bool Plausible(const Ring& ring, const Counters& counters) noexcept {
+bool Plausible(const Ring& ring, const Layout& at, const Counters& counters) noexcept {
   const auto is_power = [](std::uint32_t number) {
     return number != 0 && (number & (number - 1)) == 0 && number <= 32768 * 2;
   };
   return is_power(counters.sq_entries) && is_power(counters.cq_entries) &&
-         kCqes + std::uint64_t{counters.cq_entries} * uapi::kCompletionEntrySize <=
+         at.cqes + std::uint64_t{counters.cq_entries} * uapi::kCompletionEntrySize <=
              ring.rings.size &&
          std::uint64_t{counters.sq_entries} * uapi::kSubmissionEntrySize <= ring.entries.size;
 }
@@ -165,8 +181,13 @@ bool Plausible(const Ring& ring, const Counters& counters) noexcept {
 }  // namespace
 
 RingProblem SwapRing(const Ring& ring) noexcept {
-  const Counters counters = ReadCounters(ring.rings.start);
-  if (!Plausible(ring, counters)) {
+  Layout at = {};
+  const long learned = LearnLayout(&at);
+  if (learned < 0) {
+    return ProblemOf("io_uring_setup", learned, "an io_uring ring");
+  }
+  const Counters counters = ReadCounters(at, ring.rings.start);
+  if (!Plausible(ring, at, counters)) {
     return ProblemOf("mmap", -EPROTO, "an io_uring ring of an unknown layout");
   }
   // epoll_ctl(2) is carried out while it is submitted, so that every entry taken has its
@@ -179,19 +200,19 @@ RingProblem SwapRing(const Ring& ring) noexcept {
   if (!rings.Valid() || !entries.Valid()) {
     return ProblemOf("mmap", -ENOMEM);
   }
-  const long created = CreateOn(rings, entries, counters);
+  const long created = CreateOn(rings, entries, at, counters);
   if (created < 0) {
-    return ProblemOf("io_uring_setup", created, "a confined ring");
+    return ProblemOf("io_uring_setup", created, "an io_uring ring");
   }
   const int fd = static_cast<int>(created);
   long result = Confine(fd);
   const char* call = "io_uring_register";
   if (result >= 0) {
     call = "io_uring_enter";
-    result = Advance(fd, rings.Address(), entries.Address(), counters);
+    result = Advance(fd, at, rings.Address(), entries.Address(), counters);
   }
   if (result >= 0) {
-    CopyContents(ring, rings.Address(), entries.Address(), counters);
+    CopyContents(ring, at, rings.Address(), entries.Address(), counters);
     call = "mremap";
     result = rings.MoveTo(ring.rings.start);
   }

@@ -1,0 +1,108 @@
+/** From the letters of unveil(2), ports and scopes to Landlock's rights, and what a kernel lacks of them. Pure: no kernel is asked. */
+
+import type { Permissions } from '../policy/valid.js';
+import { FS_RIGHTS, type FsRight, NET_RIGHTS, type NetRight, type ScopeName, SCOPES } from './landlock-rights.js';
+
+/** What the kernel says of its Landlock. */
+export interface LandlockKernel {
+  /** 0: none. */
+  readonly abi: number;
+  /** Mask of the errata that it has mended: native/landlock/rights.h. */
+  readonly errata: number;
+}
+
+/** The ABI whose restrict call reaches all threads of a process (Linux 7.0). */
+export const THREAD_SYNC_ABI = 8;
+
+/** Erratum 2: before it was mended, the signal scope parted the threads of a process. */
+const THREAD_SIGNALS_MENDED = 1 << 1;
+
+const LETTER_RIGHTS: Readonly<Record<keyof Permissions, readonly FsRight[]>> = {
+  read: ['read-file', 'read-dir'],
+  // A device is steered by ioctl(2), a server by connecting to its socket: both act, so they are writing.
+  write: ['write-file', 'truncate', 'ioctl-dev', 'resolve-unix'],
+  execute: ['execute'],
+  // Nodes of devices are never created: no letter stands for that.
+  create: ['remove-dir', 'remove-file', 'make-dir', 'make-reg', 'make-sock', 'make-fifo', 'make-sym', 'refer'],
+};
+
+/** The rights that letters stand for, on a kernel of this ABI. `directory` false: those that a single file can have. */
+export function rightsOfLetters(permissions: Permissions, abi: number, directory: boolean): FsRight[] {
+  return (Object.keys(LETTER_RIGHTS) as (keyof Permissions)[])
+    .filter((letter) => permissions[letter])
+    .flatMap((letter) => LETTER_RIGHTS[letter])
+    .filter((right) => FS_RIGHTS[right].abi <= abi && (directory || FS_RIGHTS[right].file));
+}
+
+/** What is asked of Landlock. */
+export interface LandlockWish {
+  readonly files: boolean;
+  readonly tcp: boolean;
+  /** Undefined: only where it costs nothing. */
+  readonly scope: boolean | undefined;
+  /** A filter refuses truncate(2) and O_TRUNC. */
+  readonly truncationFiltered: boolean;
+}
+
+export interface LandlockRights {
+  readonly handledFs: readonly FsRight[];
+  readonly handledNet: readonly NetRight[];
+  readonly scoped: readonly ScopeName[];
+}
+
+export interface Missing {
+  readonly feature: string;
+  readonly reason: string;
+}
+
+/** The rights to handle for a process that restricts itself, and the parts of the wish that this kernel cannot hold. */
+export function downgrade(wish: LandlockWish, kernel: LandlockKernel): { rights: LandlockRights; missing: Missing[] } {
+  const missing: Missing[] = [];
+  const need = (feature: string, abi: number, release: string): boolean => {
+    if (kernel.abi >= abi) {
+      return true;
+    }
+    const has = kernel.abi === 0 ? 'no Landlock' : `Landlock ABI ${kernel.abi}`;
+    missing.push({ feature, reason: `this kernel has ${has}; it takes ABI ${abi} (Linux ${release})` });
+    return false;
+  };
+  const files = wish.files && need('unveil', 1, '5.13');
+  if (files && !wish.truncationFiltered) {
+    need('unveil: files that may not be written are not truncated', 3, '6.2');
+  }
+  const tcp = wish.tcp && need('tcp', 4, '6.7');
+  return {
+    rights: {
+      handledFs: files ? known(FS_RIGHTS, kernel.abi) : [],
+      handledNet: tcp ? known(NET_RIGHTS, kernel.abi).filter((right) => right.endsWith('-tcp')) : [],
+      scoped: wantsScope(wish, kernel, missing, need) ? known(SCOPES, kernel.abi) : [],
+    },
+    missing,
+  };
+}
+
+function wantsScope(
+  { scope }: LandlockWish,
+  { abi, errata }: LandlockKernel,
+  missing: Missing[],
+  need: (feature: string, abi: number, release: string) => boolean,
+): boolean {
+  if (scope !== true) {
+    return scope === undefined && abi >= THREAD_SYNC_ABI;
+  }
+  if (!need('scope', 6, '6.12')) {
+    return false;
+  }
+  if (abi < THREAD_SYNC_ABI && (errata & THREAD_SIGNALS_MENDED) === 0) {
+    missing.push({
+      feature: 'scope',
+      reason: "this kernel's signal scope parts the threads of a process from each other (mended in Linux 6.15)",
+    });
+    return false;
+  }
+  return true;
+}
+
+function known<Name extends string>(rights: Readonly<Record<Name, { readonly abi: number }>>, abi: number): Name[] {
+  return (Object.keys(rights) as Name[]).filter((name) => rights[name].abi <= abi);
+}

@@ -1,0 +1,151 @@
+/** The paths of `unveil`: each is opened once, and everything is decided about, and done with, what the descriptor leads to. */
+
+import { notFound, type PolicyIssue, policyError, setupError } from '../errors.js';
+import { hostFiles } from '../host/files.js';
+import { mask } from '../native/encode.js';
+import { FS_MASKS } from '../native/landlock-masks.js';
+import type { OpenedPath, RestrictFunctions } from '../native/restrict-functions.js';
+import { type Missing, rightsOfLetters } from '../plan/landlock.js';
+import { unveilPath } from '../policy/normalize.js';
+import type { UnveilEntry } from '../policy/valid.js';
+import { dirname } from '../util/paths.js';
+import { refuseGrant } from './danger.js';
+
+/** Fewer than any limit of open files leaves room for. */
+const BATCH = 128;
+const ABSENT: ReadonlySet<number> = new Set([-2, -20]);
+
+export interface GrantContext {
+  readonly native: RestrictFunctions;
+  readonly ruleset: number;
+  readonly abi: number;
+}
+
+export interface Granted {
+  /** What Landlock cannot hold of the letters. */
+  readonly missing: Missing[];
+  /** The root directory may still be opened for reading. */
+  readonly rootReadable: boolean;
+}
+
+/** Adds a rule for each entry. Throws ERR_CLOISTER_NOT_FOUND, ERR_CLOISTER_POLICY. */
+export function grantPaths(context: GrantContext, entries: readonly UnveilEntry[]): Granted {
+  const issues: PolicyIssue[] = [];
+  const granted = new Map<string, UnveilEntry>();
+  const hidden: UnveilEntry[] = [];
+  for (let start = 0; start < entries.length; start += BATCH) {
+    grantBatch(context, entries.slice(start, start + BATCH), { issues, granted, hidden });
+  }
+  if (issues.length > 0) {
+    throw policyError(issues);
+  }
+  return {
+    missing: [...widened(granted, hidden), ...unreadable(entries)],
+    rootReadable: granted.get('/')?.permissions?.read === true,
+  };
+}
+
+interface Collected {
+  readonly issues: PolicyIssue[];
+  /** By real path. */
+  readonly granted: Map<string, UnveilEntry>;
+  readonly hidden: UnveilEntry[];
+}
+
+function grantBatch(context: GrantContext, entries: readonly UnveilEntry[], collected: Collected): void {
+  const opened = context.native.openPaths(entries.map(({ path }) => path));
+  try {
+    for (const [index, entry] of entries.entries()) {
+      const target = opened[index];
+      if (target !== undefined) {
+        grantOne(context, entry, target, collected);
+      }
+    }
+  } finally {
+    context.native.closeDescriptors(opened.flatMap(({ descriptor }) => descriptor ?? []));
+  }
+}
+
+function grantOne(context: GrantContext, entry: UnveilEntry, target: OpenedPath, collected: Collected): void {
+  const { permissions, path, written } = entry;
+  const at = unveilPath(written);
+  if (permissions === null) {
+    // What is not there cannot be seen either; what is there is hidden unless a grant reaches it.
+    collected.hidden.push(target.real === undefined ? entry : { ...entry, path: target.real });
+    return;
+  }
+  const { descriptor, real, kind, fileSystem } = target;
+  if (target.errno !== 0 || descriptor === undefined || real === undefined || kind === undefined) {
+    throw openError(path, target.errno);
+  }
+  const reason = refuseGrant({ real, kind, fileSystem: fileSystem ?? 0 }, permissions, () => hostFiles.mounts());
+  if (reason !== null) {
+    collected.issues.push({ code: 'powerful-path', path: at, message: reason });
+    return;
+  }
+  const other = collected.granted.get(real);
+  if (other !== undefined && other.letters !== entry.letters) {
+    collected.issues.push({
+      code: 'duplicate',
+      path: at,
+      message: `leads to ${real}, which ${unveilPath(other.written)} grants with other letters`,
+    });
+    return;
+  }
+  collected.granted.set(real, entry);
+  const rights = rightsOfLetters(permissions, context.abi, kind === 'directory');
+  if (rights.length > 0) {
+    context.native.grantPath(context.ruleset, descriptor, mask(rights, FS_MASKS));
+  }
+}
+
+function openError(path: string, errno: number): Error {
+  if (ABSENT.has(errno)) {
+    return notFound('cannot unveil', path, {
+      errno,
+      syscall: 'open',
+      hint: 'a path must exist to be unveiled; unveil the directory that it will be created in, with rwc',
+    });
+  }
+  return setupError({ operation: `cannot unveil ${path}`, stage: 'landlock', errno, syscall: 'open', path });
+}
+
+/** Landlock grants below a path add up: what lies in a wider grant cannot be narrower, or hidden. */
+function widened(granted: ReadonlyMap<string, UnveilEntry>, hidden: readonly UnveilEntry[]): Missing[] {
+  const missing: Missing[] = [];
+  const inner = [
+    ...[...granted].map(([real, entry]) => ({ real, entry })),
+    ...hidden.map((entry) => ({ real: entry.path, entry })),
+  ];
+  for (const { real, entry } of inner) {
+    const outer = widerGrant(granted, real, entry.letters);
+    if (outer !== undefined) {
+      missing.push({
+        feature: `${unveilPath(entry.written)}: '${entry.letters}'`,
+        reason: `it lies in ${outer.path}, which is unveiled with '${outer.letters}', and Landlock takes nothing away inside a grant`,
+      });
+    }
+  }
+  return missing;
+}
+
+function widerGrant(granted: ReadonlyMap<string, UnveilEntry>, real: string, letters: string): UnveilEntry | undefined {
+  for (let path = real; path !== '/'; ) {
+    path = dirname(path);
+    const outer = granted.get(path);
+    if (outer !== undefined && [...outer.letters].some((letter) => !letters.includes(letter))) {
+      return outer;
+    }
+  }
+  return undefined;
+}
+
+/** To execute a file the kernel opens it for reading, and asks Landlock for both. */
+function unreadable(entries: readonly UnveilEntry[]): Missing[] {
+  return entries
+    .filter(({ permissions }) => permissions?.execute === true && !permissions.read)
+    .map(({ written, letters }) => ({
+      feature: `${unveilPath(written)}: '${letters}'`,
+      reason: "Landlock lets nothing be executed that may not be read: add 'r'",
+    }));
+}

@@ -1,0 +1,172 @@
+/** restrictSelf: this very process gives things up, in every thread, for good. */
+
+import { setupError, unsupported } from '../errors.js';
+import { loadNative } from '../native/binding.js';
+import { capabilityMask, mask } from '../native/encode.js';
+import type { NativeFailure } from '../native/functions.js';
+import { FS_MASKS, NET_MASKS, SCOPE_MASKS } from '../native/landlock-masks.js';
+import type { RestrictFunctions, RestrictRequest, RestrictResult } from '../native/restrict-functions.js';
+import {
+  downgrade,
+  type LandlockKernel,
+  type LandlockRights,
+  type Missing,
+  THREAD_SYNC_ABI,
+} from '../plan/landlock.js';
+import { parseRestriction, type SelfPolicy } from '../policy/parse-restriction.js';
+import type { Enforcement, RestrictionPolicy } from '../policy/types.js';
+import { describeCalls } from './descriptions.js';
+import { failureError } from './failure.js';
+import { type SelfFilter, selfFilter, truncationFiltered } from './filter.js';
+import { grantPaths } from './grants.js';
+import { report } from './report.js';
+
+/**
+ * Restricts the running process for good: every thread that exists (JavaScript workers, the pool of libuv, the helpers of V8) and every thread or
+ * child that it starts later. Synchronous. All or nothing: when it throws, nothing was applied; where the process could only be left half
+ * restricted, it is ended. Calling it again can only narrow.
+ *
+ * @param policy what to give up; each member that is left out leaves its part as it was, but for capabilities, which go with any other member.
+ * @returns what is in force, read back from the kernel.
+ * @throws ERR_CLOISTER_POLICY, ERR_CLOISTER_UNSUPPORTED, ERR_CLOISTER_NOT_FOUND for a path that is not there, ERR_CLOISTER_SETUP.
+ * @see landlock(7), seccomp(2), capabilities(7)
+ */
+export function restrictSelf(policy: RestrictionPolicy): Enforcement {
+  const self = parseRestriction(policy);
+  const native: RestrictFunctions = loadNative().addon;
+  const kernel = native.landlockState();
+  const { rights, missing } = downgrade(wishOf(self), kernel);
+  const filter = selfFilter(self, native);
+  const handles = [rights.handledFs, rights.handledNet, rights.scoped].some((names) => names.length > 0);
+  const descriptors: number[] = [];
+  try {
+    const ruleset = handles ? createRuleset(native, rights) : -1;
+    descriptors.push(...(ruleset < 0 ? [] : [ruleset]));
+    let rootReadable = true;
+    if (rights.handledFs.length > 0 && self.unveil !== null) {
+      const granted = grantPaths({ native, ruleset, abi: kernel.abi }, self.unveil);
+      missing.push(...granted.missing);
+      ({ rootReadable } = granted);
+    }
+    grantPorts(native, ruleset, rights, self);
+    refuseMissing(self, missing);
+    const rootClosed = rights.handledFs.length > 0 && !rootReadable;
+    return apply(native, { self, kernel, rights, missing, filter, ruleset, rootClosed });
+  } finally {
+    native.closeDescriptors(descriptors);
+  }
+}
+
+function wishOf(self: SelfPolicy): Parameters<typeof downgrade>[0] {
+  return {
+    files: self.unveil !== null,
+    tcp: self.tcp !== null,
+    scope: self.capabilities === null ? false : self.scope,
+    truncationFiltered: truncationFiltered(self),
+  };
+}
+
+function createRuleset(native: RestrictFunctions, rights: LandlockRights): number {
+  return translated('cannot create a Landlock ruleset', () =>
+    native.createRuleset(
+      mask(rights.handledFs, FS_MASKS),
+      mask(rights.handledNet, NET_MASKS),
+      mask(rights.scoped, SCOPE_MASKS),
+    ),
+  );
+}
+
+function grantPorts(
+  native: RestrictFunctions,
+  ruleset: number,
+  { handledNet }: LandlockRights,
+  { tcp }: SelfPolicy,
+): void {
+  if (tcp === null || handledNet.length === 0) {
+    return;
+  }
+  translated('cannot grant a TCP port', () => {
+    for (const port of tcp.connect) {
+      native.grantPort(ruleset, port, NET_MASKS['connect-tcp']);
+    }
+    for (const port of tcp.bind) {
+      native.grantPort(ruleset, port, NET_MASKS['bind-tcp']);
+    }
+  });
+}
+
+function translated<T>(operation: string, act: () => T): T {
+  try {
+    return act();
+  } catch (error) {
+    const { errno, syscall } = error as NativeFailure;
+    throw setupError({ operation, stage: 'landlock', errno, syscall, cause: error });
+  }
+}
+
+function refuseMissing({ onUnsupported }: SelfPolicy, missing: readonly Missing[]): void {
+  if (missing.length === 0 || onUnsupported === 'degrade') {
+    return;
+  }
+  const [first] = missing;
+  const features = missing.map(({ feature }) => feature).join(', ');
+  const reasons = [...new Set(missing.map(({ reason }) => reason))].join('; ');
+  throw unsupported(
+    missing.length === 1 && first !== undefined ? first.feature : features,
+    reasons,
+    "leave it out, or set onUnsupported: 'degrade' to apply the rest",
+  );
+}
+
+interface Prepared {
+  readonly self: SelfPolicy;
+  readonly kernel: LandlockKernel;
+  readonly rights: LandlockRights;
+  readonly missing: Missing[];
+  readonly filter: SelfFilter | null;
+  readonly ruleset: number;
+  readonly rootClosed: boolean;
+}
+
+function apply(native: RestrictFunctions, prepared: Prepared): Enforcement {
+  const { self, kernel, missing } = prepared;
+  const request = requestOf(prepared);
+  let result = native.restrictProcess(request);
+  if (canDoWithoutRings(self, result)) {
+    missing.push({ feature: 'io_uring', reason: failureError(result.failure).message });
+    result = native.restrictProcess({ ...request, confineRings: false });
+  }
+  if (result.failure !== null) {
+    throw failureError(result.failure);
+  }
+  return report(result, kernel, missing);
+}
+
+function requestOf({ self, kernel, rights, filter, ruleset, rootClosed }: Prepared): RestrictRequest {
+  const restricts = self.capabilities !== null;
+  return {
+    ruleset,
+    handledFs: mask(rights.handledFs, FS_MASKS),
+    handledNet: mask(rights.handledNet, NET_MASKS),
+    scoped: mask(rights.scoped, SCOPE_MASKS),
+    threadSync: kernel.abi >= THREAD_SYNC_ABI,
+    noNewPrivileges: restricts,
+    dropCapabilities: restricts,
+    keptCapabilities: capabilityMask(self.capabilities ?? []),
+    rootClosed,
+    filter: filter?.bytes ?? new Uint8Array(0),
+    confineRings: true,
+    traps: filter?.traps ?? false,
+    filterAllowsReading: filter?.allowsReading ?? false,
+    descriptions: filter?.traps === true ? describeCalls() : new Uint8Array(0),
+  };
+}
+
+/** A ring that could not be confined, not one that does more than its threads may: that one is always refused. */
+function canDoWithoutRings(
+  { onUnsupported }: SelfPolicy,
+  result: RestrictResult,
+): result is RestrictResult & { failure: NonNullable<RestrictResult['failure']> } {
+  const { failure } = result;
+  return onUnsupported === 'degrade' && failure?.stage === 'rings' && !/SQPOLL|credentials/.test(failure.detail);
+}
