@@ -49,17 +49,15 @@ export function parsePorts(text: string): (number | string)[] {
 
 const ROOTS = ['system', 'host', 'empty'] as const;
 
-/** `system`, `host`, `empty`, or DIRECTORY[:rw|:discard]. A bare word is never a directory, so that a misspelt one is not taken for it. */
+/** `system`, `host`, `empty`, or DIRECTORY[:rw|:discard]. A word that looks like a misspelt one of the three is no directory. */
 export function parseRoot(text: string): Parsed<unknown> {
   if (ROOTS.includes(text as 'system')) {
     return { value: text };
   }
   const [directory = '', ...fields] = splitFields(text);
-  if (!directory.includes('/') && !['.', '..', '~'].includes(directory)) {
-    const nearest = suggest(directory, ROOTS);
-    return {
-      problem: `must be system, host, empty or a directory such as ./${directory}${nearest === undefined ? '' : `; did you mean ${nearest}?`}`,
-    };
+  const nearest = directory.includes('/') ? undefined : suggest(directory, ROOTS);
+  if (nearest !== undefined) {
+    return { problem: `did you mean ${nearest}? A directory of this name is written ./${directory}` };
   }
   return withOptions({ directory }, fields, {
     ro: { writable: false },

@@ -106,6 +106,8 @@ describe('the grammar of option values', () => {
     ['system', 'system'],
     ['./system', { directory: './system' }],
     ['~', { directory: '~' }],
+    ['rootfs', { directory: 'rootfs' }],
+    ['tree:rw', { directory: 'tree', writable: true }],
     ['/r:rw', { directory: '/r', writable: true }],
     ['/r:discard', { directory: '/r', writable: 'discard' }],
     ['/r\\:rw', { directory: '/r:rw' }],
@@ -113,7 +115,7 @@ describe('the grammar of option values', () => {
     expect(grammar.parseRoot(text)).toEqual({ value });
   });
 
-  it.each(['sytem', 'rootfs', 'rootfs:rw', '', '/r:wr', '/r:'])('refuses --root %s', (text) => {
+  it.each(['sytem', 'hosts', 'host:rw', '/r:wr', '/r:'])('refuses --root %s', (text) => {
     expect(grammar.parseRoot(text)).toHaveProperty('problem');
   });
 

@@ -70,11 +70,9 @@ async function execute(command: string, folder: string, caller: Caller): Promise
     LANG: 'C.UTF-8',
     TERM: 'dumb',
   };
-  const ids =
-    isRoot && caller === 'user'
-      ? ['setpriv', `--reuid=${UNPRIVILEGED}`, `--regid=${UNPRIVILEGED}`, '--clear-groups']
-      : [];
-  const [file, ...args] = [...ids, 'bash', '-c', `exec 2>&1\n${command}`] as [string, ...string[]];
+  const shell = ['bash', '-c', `exec 2>&1\n${command}`];
+  const ids = [`--reuid=${UNPRIVILEGED}`, `--regid=${UNPRIVILEGED}`, '--clear-groups'];
+  const [file, args] = isRoot && caller === 'user' ? ['setpriv', [...ids, ...shell]] : ['env', shell];
   const child = spawn(file, args, {
     cwd: folder,
     env,
