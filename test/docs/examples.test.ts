@@ -1,0 +1,96 @@
+/** The examples run, and the demo notices when its cell is too wide. */
+
+import { cpSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+
+import { describe, expect, it } from 'vitest';
+
+import { CALLERS, Folder, ROOT } from './folder.js';
+
+const EXAMPLES = path.join(ROOT, 'examples');
+const HELLO =
+  '#include <stdio.h>\nint main(int count, char **names) { printf("hello %s\\n", names[count - 1]); return 3; }\n';
+const CURIOUS = '#include "/etc/shadow"\nint main() {}\n';
+
+describe.each(CALLERS)('as %s', { timeout: 60_000 }, (caller) => {
+  const run = async (command: string, files: Readonly<Record<string, string>> = {}) => {
+    const folder = new Folder(caller);
+    try {
+      for (const [name, text] of Object.entries(files)) {
+        folder.write(name, text);
+      }
+      return await folder.run(command);
+    } finally {
+      folder.remove();
+    }
+  };
+
+  it.each(['python', 'node'])('the demo in %s contains every attempt, plain in a pipe', async (language) => {
+    const { output, status } = await run(`CLOISTER_DEMO=${language} node ${EXAMPLES}/demo/demo.mjs`);
+    expect(output).toContain('All 21 attempts were contained.');
+    expect(output).toMatch(/read the SSH key of the user +got +\d+ bytes: not-a-key-/u);
+    expect(output).toMatch(/read the SSH key of the user +refused/u);
+    expect(output).toMatch(/processes alive at once +[56]\d /u);
+    expect(output).toMatch(/wallTime: 1s +wall-time/u);
+    expect(output).toMatch(/rootFileSystem +"pivot_root"/u);
+    expect(output).not.toContain('\u001b');
+    expect(status).toBe(0);
+  });
+
+  it('the demo is coloured where colours are asked for', async () => {
+    const { output, status } = await run(`FORCE_COLOR=1 node ${EXAMPLES}/demo/demo.mjs`);
+    expect(output).toContain('\u001b[31m');
+    expect(status).toBe(0);
+  });
+
+  it('run-python tells what the program wrote and how it ended', async () => {
+    const python = (code: string) => run(`node ${EXAMPLES}/run-python.mjs '${code}'`);
+    expect((await python('print(sum(range(10)))')).output).toMatch(/^45\n-- exited, exit code 0, /u);
+    expect((await python('print(open("/etc/shadow").read())')).output).toContain('FileNotFoundError');
+    expect((await python('while True: pass')).output).toMatch(/^-- wall-time, SIGKILL, /u);
+  });
+
+  it('compile runs what was built, and gives the compiler nothing to find', async () => {
+    const files = { 'hello.c': HELLO, 'curious.c': CURIOUS };
+    const built = await run(`node ${EXAMPLES}/compile.mjs hello.c you`, files);
+    expect(built.output).toBe('hello you\n-- exited, exit code 3\n');
+    const curious = await run(`node ${EXAMPLES}/compile.mjs curious.c`, files);
+    expect(curious.output).toContain('/etc/shadow: No such file or directory');
+    expect(curious.status).toBe(1);
+  });
+
+  it('filter-stream passes standard input through a program', async () => {
+    const sorted = await run(`printf 'b\\na\\nb\\n' | node ${EXAMPLES}/filter-stream.mjs sort -u 2>/dev/null`);
+    expect(sorted).toEqual({ output: 'a\nb\n', status: 0 });
+    const failing = await run(`node ${EXAMPLES}/filter-stream.mjs sh -c 'exit 7' < /dev/null`);
+    expect(failing.status).toBe(7);
+    const missing = await run(`node ${EXAMPLES}/filter-stream.mjs no-such-command < /dev/null`);
+    expect(missing.output).toContain('ERR_CLOISTER_NOT_FOUND');
+    expect(missing.status).toBe(1);
+  });
+});
+
+describe('the demo', { timeout: 60_000 }, () => {
+  it.each([
+    ['network', 'limits: {', "net: 'host', limits: {", "'tcp': got"],
+    ['files', 'mounts: [', "mounts: [{ type: 'bind', source: traps.home }, ", "'key': got"],
+    ['environment', 'limits: {', "env: 'inherit', limits: {", "'environment': got"],
+    ['processes', 'processes: PROCESSES,', 'processes: 100,', 'processes alive at once: 100'],
+  ])('ends with 1 where its cell is too wide: %s', async (_, narrow, wide, complaint) => {
+    const folder = new Folder('user');
+    try {
+      cpSync(EXAMPLES, path.join(folder.path, 'examples'), { recursive: true });
+      symlinkSync(path.join(ROOT, 'node_modules/picocolors'), path.join(folder.path, 'node_modules/picocolors'));
+      const demo = path.join(folder.path, 'examples/demo/demo.mjs');
+      const text = readFileSync(demo, 'utf8');
+      expect(text).toContain(narrow);
+      writeFileSync(demo, text.replace(narrow, wide));
+      const { output, status } = await folder.run(`DEPLOY_TOKEN=stolen node ${demo}`);
+      expect(output).toContain('Not everything was contained:');
+      expect(output).toContain(complaint);
+      expect(status).toBe(1);
+    } finally {
+      folder.remove();
+    }
+  });
+});
