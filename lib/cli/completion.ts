@@ -86,27 +86,34 @@ complete -F _cloister cloister
 function zsh(commands: readonly CommandWords[]): string {
   const cases = commands.map(({ name, options }) => {
     const specs = options.map((option) => `      ${zshOption(option)} \\`);
-    const operands =
-      name === 'run'
-        ? "'(-):command:_command_names -e' '*::arguments:_normal'"
-        : name === 'completion'
-          ? `'1:shell:(${Object.keys(SCRIPTS).join(' ')})'`
-          : "'*:file:_files'";
-    return `    ${name}) _arguments -S \\\n${specs.join('\n')}\n      ${operands} ;;`;
+    return `    ${name}) _arguments -S \\\n${specs.join('\n')}\n      ${zshOperands(name)} ;;`;
   });
+  const names = commands.map(({ name, description }) => quote(`${name}:${description}`));
   return `#compdef cloister
 _cloister() {
   local line state
   _arguments -C '1:command:->command' '*::arguments:->arguments'
   case $state in
-    command) local -a names; names=(${commands.map(({ name, description }) => quote(`${name}:${description}`)).join(' ')}); _describe command names ;;
+    command) local -a names; names=(${names.join(' ')}); _describe command names ;;
     arguments) case $line[1] in
 ${cases.join('\n')}
     esac ;;
   esac
 }
-compdef _cloister cloister
+# Loaded by its name from a folder of $fpath, or sourced.
+if [ "$funcstack[1]" = _cloister ]; then _cloister "$@"; else compdef _cloister cloister; fi
 `;
+}
+
+function zshOperands(command: string): string {
+  switch (command) {
+    case 'run':
+      return "'(-):command:_command_names -e' '*::arguments:_normal'";
+    case 'completion':
+      return `'1:shell:(${Object.keys(SCRIPTS).join(' ')})'`;
+    default:
+      return "'*:file:_files'";
+  }
 }
 
 function zshOption(option: Option): string {
