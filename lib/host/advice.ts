@@ -111,6 +111,11 @@ const RULES: readonly Rule[] = [
   },
   {
     stage: 'mounts',
+    errnos: ['EMFILE'],
+    hint: () => 'a root caller needs a descriptor for each bind and unveiled path: raise ulimit -Hn',
+  },
+  {
+    stage: 'mounts',
     errnos: ['ENOSPC'],
     hint: () => 'raise limits.scratch if files of the policy do not fit; with very many mounts: sysctl fs.mount-max',
   },

@@ -201,7 +201,7 @@ function mountFlags(operation: MountOperation): number {
         (operation.optional ? OPTIONAL : 0)
       );
     case 'mask':
-      return operation.directory ? IS_DIRECTORY : 0;
+      return (operation.directory ? IS_DIRECTORY : 0) | (operation.optional ? OPTIONAL : 0);
     default:
       return 0;
   }

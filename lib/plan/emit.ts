@@ -107,7 +107,7 @@ class Emitter {
         this.#content(mount, at);
         break;
       case 'mask':
-        this.#operations.push({ kind: 'mask', at, directory: mount.directory });
+        this.#operations.push({ kind: 'mask', at, directory: mount.directory, optional: mount.optional });
         break;
       default:
         this.#operations.push({ kind: mount.kind, at });

@@ -202,7 +202,7 @@ function hideSockets({ files }: PlanContext, tree: Tree): void {
   for (const path of files.sockets()) {
     const location = tree.locate(path);
     if (location.missing.length === 0 && target(location).made === null && target(location).type === 'file') {
-      const { mount, view } = mask(false);
+      const { mount, view } = mask(false, true);
       tree.attach(tree.own(location), mount, view, null);
     }
   }
@@ -223,7 +223,7 @@ export function hidePowerfulBelow(
     if (location.missing.length > 0 || target(location).view.kind === 'own') {
       continue; // Out of sight as it is.
     }
-    const { mount, view } = mask(files.inspect(mountPath)?.kind === 'directory');
+    const { mount, view } = mask(files.inspect(mountPath)?.kind === 'directory', true);
     tree.attach(tree.own(location), mount, view, null);
   }
 }

@@ -49,7 +49,7 @@ export type Mount =
     }
   | { readonly kind: 'proc' }
   | { readonly kind: 'dev' }
-  | { readonly kind: 'mask'; readonly directory: boolean };
+  | { readonly kind: 'mask'; readonly directory: boolean; readonly optional: boolean };
 
 /** How a new name can come into a directory of the host: by an overlay over it, in the layer that the cell writes, or not at all, and why. */
 export type Growth = 'skeleton' | 'upper' | { readonly refused: string };

@@ -98,6 +98,8 @@ export interface MaskOperation {
   readonly kind: 'mask';
   readonly at: Place;
   readonly directory: boolean;
+  /** A place that is gone when the launcher looks needs no cover. */
+  readonly optional: boolean;
 }
 
 /** Makes the mount at the place (not those below it) read-only. */

@@ -81,8 +81,9 @@ export const PROC: Placed = {
 
 export const DEV: Placed = { mount: { kind: 'dev' }, view: { kind: 'closed', what: "the cell's /dev" } };
 
-export function mask(directory: boolean): Placed {
-  return { mount: { kind: 'mask', directory }, view: { kind: 'closed', what: 'a hidden place' } };
+/** `optional`: what is covered may go away between plan and start. */
+export function mask(directory: boolean, optional = false): Placed {
+  return { mount: { kind: 'mask', directory, optional }, view: { kind: 'closed', what: 'a hidden place' } };
 }
 
 /** Writes go to memory and are gone with the cell. */

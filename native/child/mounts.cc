@@ -174,7 +174,7 @@ void CarryOut(MountState* state, const plan::MountOperation& op, int prepared) n
       MountDev(state, op.at);
       break;
     case plan::MountKind::kMask:
-      MaskPlace(*state, op.at, (op.flags & plan::kIsDirectory) != 0);
+      MaskPlace(*state, op);
       break;
     case plan::MountKind::kSeal:
       Seal(*state, op.at);

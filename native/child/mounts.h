@@ -56,7 +56,7 @@ void MountOverlay(MountState* state, const plan::MountOperation& operation) noex
 // The standard mounts: moved out of the pantry, or made anew when that one is used already.
 void MountProc(MountState* state, const plan::Place& at) noexcept;
 void MountDev(MountState* state, const plan::Place& at) noexcept;
-void MaskPlace(const MountState& state, const plan::Place& place, bool directory) noexcept;
+void MaskPlace(const MountState& state, const plan::MountOperation& operation) noexcept;
 
 }  // namespace cloister::child
 

@@ -231,10 +231,16 @@ void MountDev(MountState* state, const plan::Place& at) noexcept {
   sys::Close(target);
 }
 
-void MaskPlace(const MountState& state, const plan::Place& place, bool directory) noexcept {
-  const int target = OpenPlace(state, place);
-  Cover(state, target, directory, place.path);
-  sys::Close(target);
+void MaskPlace(const MountState& state, const plan::MountOperation& op) noexcept {
+  const int tree = op.at.tree == plan::Tree::kRoot ? state.root : state.stage;
+  const long target = sys::Openat2(tree, op.at.path, O_PATH | O_CLOEXEC,
+                                   uapi::kResolveInRoot | uapi::kResolveNoSymlinks);
+  if (target == -ENOENT && (op.flags & plan::kOptional) != 0) {
+    return;
+  }
+  MountCheck(state, target, "openat2", op.at.path);
+  Cover(state, static_cast<int>(target), (op.flags & plan::kIsDirectory) != 0, op.at.path);
+  sys::Close(static_cast<int>(target));
 }
 
 }  // namespace cloister::child

@@ -165,15 +165,13 @@ int TryIdMap() {
   if (!user_namespace.Ok()) {
     return user_namespace.Error().error;
   }
-  const long tree = sys::OpenTree(AT_FDCWD, "/", uapi::kOpenTreeClone | uapi::kOpenTreeCloexec);
-  if (tree < 0) {
-    return static_cast<int>(-tree);
-  }
-  const UniqueFd tree_fd(static_cast<int>(tree));
+  // Whether a file system takes part is its own affair, and told when a bind of it is asked for.
+  // Here it is about the kernel: without the call it is ENOSYS, with it the descriptor is looked at
+  // first.
   uapi::MountAttr attributes = {uapi::kMountAttrIdMap, 0, 0,
                                 static_cast<std::uint64_t>(user_namespace.Value())};
-  const long result = sys::MountSetattr(tree_fd.Get(), AT_EMPTY_PATH, &attributes);
-  return ErrorOf(result);
+  const long result = sys::MountSetattr(-1, AT_EMPTY_PATH, &attributes);
+  return result == -EBADF ? 0 : ErrorOf(result);
 }
 
 bool ProcessesCountPerNamespace() {

@@ -150,7 +150,7 @@ describe("unveil ''", () => {
   test('hides a file and a directory inside a wider grant', () => {
     const cell = unveiled({ '/srv/data': 'r', '/srv/data/secret': '', '/srv/data/public': '' });
     expect(at(cell, '/srv/data/secret')).toEqual([
-      { kind: 'mask', at: { in: 'root', path: '/srv/data/secret' }, directory: false },
+      { kind: 'mask', at: { in: 'root', path: '/srv/data/secret' }, directory: false, optional: false },
     ]);
     expect(at(cell, '/srv/data/public')).toMatchObject([{ kind: 'mask', directory: true }]);
   });

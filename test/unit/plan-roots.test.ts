@@ -133,7 +133,7 @@ describe("root 'host'", () => {
     files.boundSockets = ['/srv/socket', '/run/docker.sock', '/tmp/.X11-unix/X0', '/srv/gone', '/var/run/docker.sock'];
     const { plan: hidden } = plan({ root: 'host' }, { files });
     expect(hidden.mounts.filter(({ kind }) => kind === 'mask')).toEqual([
-      { kind: 'mask', at: { in: 'root', path: '/srv/socket' }, directory: false },
+      { kind: 'mask', at: { in: 'root', path: '/srv/socket' }, directory: false, optional: true },
     ]);
   });
 
@@ -149,7 +149,9 @@ describe("root 'host'", () => {
     files.add('/srv/chroot/proc', 'dir');
     files.mountTable.push({ path: '/srv/chroot/proc', type: 'proc' });
     const covered = at(plan({ root: 'host' }, { files }).plan, '/srv/chroot/proc');
-    expect(covered).toEqual([{ kind: 'mask', at: { in: 'root', path: '/srv/chroot/proc' }, directory: true }]);
+    expect(covered).toEqual([
+      { kind: 'mask', at: { in: 'root', path: '/srv/chroot/proc' }, directory: true, optional: true },
+    ]);
   });
 });
 
