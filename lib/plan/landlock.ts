@@ -26,6 +26,9 @@ const LETTER_RIGHTS: Readonly<Record<keyof Permissions, readonly FsRight[]>> = {
   create: ['remove-dir', 'remove-file', 'make-dir', 'make-reg', 'make-sock', 'make-fifo', 'make-sym', 'refer'],
 };
 
+/** A domain that handles any right of files forbids moving them between directories, unless it handles and grants that (landlock(7), REFER). */
+const READING: ReadonlySet<FsRight> = new Set(['read-file', 'read-dir', 'refer']);
+
 /** The rights that letters stand for, on a kernel of this ABI. `directory` false: those that a single file can have. */
 export function rightsOfLetters(permissions: Permissions, abi: number, directory: boolean): FsRight[] {
   return (Object.keys(LETTER_RIGHTS) as (keyof Permissions)[])
@@ -36,7 +39,8 @@ export function rightsOfLetters(permissions: Permissions, abi: number, directory
 
 /** What is asked of Landlock. */
 export interface LandlockWish {
-  readonly files: boolean;
+  /** `'reading'`: what is opened for reading, and nothing else. */
+  readonly files: 'all' | 'reading' | 'none';
   readonly tcp: boolean;
   /** Undefined: only where it costs nothing. */
   readonly scope: boolean | undefined;
@@ -66,14 +70,17 @@ export function downgrade(wish: LandlockWish, kernel: LandlockKernel): { rights:
     missing.push({ feature, reason: `this kernel has ${has}; it takes ABI ${abi} (Linux ${release})` });
     return false;
   };
-  const files = wish.files && need('unveil', 1, '5.13');
-  if (files && !wish.truncationFiltered) {
+  const files =
+    wish.files !== 'none' && need(wish.files === 'all' ? 'unveil' : 'pledge: files that a promise reads', 1, '5.13');
+  if (files && wish.files === 'all' && !wish.truncationFiltered) {
     need('unveil: files that may not be written are not truncated', 3, '6.2');
   }
   const tcp = wish.tcp && need('tcp', 4, '6.7');
   return {
     rights: {
-      handledFs: files ? known(FS_RIGHTS, kernel.abi) : [],
+      handledFs: files
+        ? known(FS_RIGHTS, kernel.abi).filter((right) => wish.files === 'all' || READING.has(right))
+        : [],
       handledNet: tcp ? known(NET_RIGHTS, kernel.abi).filter((right) => right.endsWith('-tcp')) : [],
       scoped: wantsScope(wish, kernel, missing, need) ? known(SCOPES, kernel.abi) : [],
     },

@@ -1,9 +1,12 @@
 /** The one program that a process installs on itself: its promises, its own `seccomp` rules, and what protects both. */
 
-import { type PolicyIssue, policyError, setupError } from '../errors.js';
+import { isatty } from 'node:tty';
+
+import { type PolicyIssue, policyError, setupError, unsupported } from '../errors.js';
 import { compileMerged } from '../filter/compile.js';
 import type { RestrictFunctions } from '../native/restrict-functions.js';
 import { fromOci } from '../policy/oci.js';
+import type { SignalTargets } from '../policy/promises.js';
 import type { SelfPolicy } from '../policy/parse-restriction.js';
 import type { OciSeccompProfile, SeccompCall, SeccompPolicy, SeccompProgram } from '../policy/seccomp-types.js';
 import { hostArch } from '../policy/syscalls/arch.js';
@@ -19,17 +22,25 @@ export interface SelfFilter {
 }
 
 /** Null when no calls are restricted. Throws ERR_CLOISTER_POLICY, ERR_CLOISTER_UNSUPPORTED. */
-export function selfFilter(policy: SelfPolicy, native: RestrictFunctions): SelfFilter | null {
+export function selfFilter(policy: SelfPolicy, native: RestrictFunctions, signals: SignalTargets): SelfFilter | null {
   const { pledge, seccomp, onViolation } = policy;
   if (pledge === null && seccomp === null) {
     return null;
   }
+  if (onViolation === 'log') {
+    throw unsupported(
+      "onViolation: 'log'",
+      'a process cannot let its own refused calls pass',
+      "use 'error', or run the program with spawnIsolated and onViolation: 'log'",
+    );
+  }
   const traps = pledge !== null && onViolation === 'kill';
+  settle();
   const layers: SeccompPolicy[] = [
     { defaultAction: 'allow', foreignArchAction: 'kill-process', rules: selfProtection(traps) },
   ];
   if (pledge !== null) {
-    const promised = promisePolicy(pledge, onViolation);
+    const promised = promisePolicy(pledge, onViolation, signals);
     layers.push({ ...promised, rules: [...ownCalls(process.pid, tasks(native)), ...promised.rules] });
   }
   if (seccomp !== null) {
@@ -43,6 +54,16 @@ export function selfFilter(policy: SelfPolicy, native: RestrictFunctions): SelfF
 /** Whether the filter keeps files from being truncated where Landlock cannot (below its ABI 3): wpath carries truncate(2) and O_TRUNC. */
 export function truncationFiltered({ pledge, onViolation }: SelfPolicy): boolean {
   return pledge !== null && onViolation !== 'log' && !pledge.includes('wpath') && !pledge.includes('cpath');
+}
+
+/** What this runtime puts off until it is first needed, and could not do any more. */
+function settle(): void {
+  // The time zone is read from its file once.
+  new Date().getTimezoneOffset();
+  // A terminal is opened anew by name when the stream for it is made.
+  for (const stream of [isatty(1) ? 'stdout' : '', isatty(2) ? 'stderr' : '']) {
+    Reflect.get(process, stream);
+  }
 }
 
 function importProfile(profile: OciSeccompProfile, { capabilities }: SelfPolicy): SeccompPolicy {
@@ -98,6 +119,7 @@ function allows(program: SeccompProgram, call: SeccompCall): boolean {
   return action === 'allow' || action === 'log';
 }
 
-function arch(): SeccompCall['arch'] {
+/** This machine's: the native parts exist for two. */
+export function arch(): SeccompCall['arch'] {
   return hostArch() ?? 'x86_64';
 }

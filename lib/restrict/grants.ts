@@ -6,6 +6,7 @@ import { mask } from '../native/encode.js';
 import { FS_MASKS } from '../native/landlock-masks.js';
 import type { OpenedPath, RestrictFunctions } from '../native/restrict-functions.js';
 import { type Missing, rightsOfLetters } from '../plan/landlock.js';
+import { FS_RIGHTS } from '../plan/landlock-rights.js';
 import { unveilPath } from '../policy/normalize.js';
 import type { UnveilEntry } from '../policy/valid.js';
 import { dirname } from '../util/paths.js';
@@ -43,6 +44,38 @@ export function grantPaths(context: GrantContext, entries: readonly UnveilEntry[
     missing: [...widened(granted, hidden), ...unreadable(entries)],
     rootReadable: granted.get('/')?.permissions?.read === true,
   };
+}
+
+/** Reading of files that promises read by themselves. One that is not there, or may not be looked at, is nobody's loss. */
+export function grantReading({ native, ruleset, abi }: GrantContext, paths: readonly string[]): void {
+  const opened = native.openPaths(paths);
+  try {
+    for (const { descriptor, kind } of opened) {
+      if (descriptor !== undefined) {
+        const letters = { read: true, write: false, execute: false, create: false };
+        native.grantPath(ruleset, descriptor, mask(rightsOfLetters(letters, abi, kind === 'directory'), FS_MASKS));
+      }
+    }
+  } finally {
+    native.closeDescriptors(opened.flatMap(({ descriptor }) => descriptor ?? []));
+  }
+}
+
+/** Moving files between directories, anywhere: what a domain that only handles reading leaves as it was. */
+export function grantMoving({ native, ruleset, abi }: GrantContext): void {
+  if (FS_RIGHTS.refer.abi > abi) {
+    return;
+  }
+  const opened = native.openPaths(['/']);
+  try {
+    for (const { descriptor } of opened) {
+      if (descriptor !== undefined) {
+        native.grantPath(ruleset, descriptor, FS_MASKS.refer);
+      }
+    }
+  } finally {
+    native.closeDescriptors(opened.flatMap(({ descriptor }) => descriptor ?? []));
+  }
 }
 
 interface Collected {

@@ -17,8 +17,9 @@ import { parseRestriction, type SelfPolicy } from '../policy/parse-restriction.j
 import type { Enforcement, RestrictionPolicy } from '../policy/types.js';
 import { describeCalls } from './descriptions.js';
 import { failureError } from './failure.js';
-import { type SelfFilter, selfFilter, truncationFiltered } from './filter.js';
-import { grantPaths } from './grants.js';
+import { arch, type SelfFilter, selfFilter, truncationFiltered } from './filter.js';
+import { type GrantContext, grantMoving, grantPaths, grantReading } from './grants.js';
+import { impliedPaths, impliesPaths } from './implied-paths.js';
 import { report } from './report.js';
 
 /**
@@ -36,21 +37,15 @@ export function restrictSelf(policy: RestrictionPolicy): Enforcement {
   const native: RestrictFunctions = loadNative().addon;
   const kernel = native.landlockState();
   const { rights, missing } = downgrade(wishOf(self), kernel);
-  const filter = selfFilter(self, native);
+  const filter = selfFilter(self, native, rights.scoped.includes('signal') ? 'any' : { pid: process.pid });
   const handles = [rights.handledFs, rights.handledNet, rights.scoped].some((names) => names.length > 0);
   const descriptors: number[] = [];
   try {
     const ruleset = handles ? createRuleset(native, rights) : -1;
     descriptors.push(...(ruleset < 0 ? [] : [ruleset]));
-    let rootReadable = true;
-    if (rights.handledFs.length > 0 && self.unveil !== null) {
-      const granted = grantPaths({ native, ruleset, abi: kernel.abi }, self.unveil);
-      missing.push(...granted.missing);
-      ({ rootReadable } = granted);
-    }
+    const rootClosed = rights.handledFs.length > 0 && grantFiles({ native, ruleset, abi: kernel.abi }, self, missing);
     grantPorts(native, ruleset, rights, self);
     refuseMissing(self, missing);
-    const rootClosed = rights.handledFs.length > 0 && !rootReadable;
     return apply(native, { self, kernel, rights, missing, filter, ruleset, rootClosed });
   } finally {
     native.closeDescriptors(descriptors);
@@ -59,11 +54,30 @@ export function restrictSelf(policy: RestrictionPolicy): Enforcement {
 
 function wishOf(self: SelfPolicy): Parameters<typeof downgrade>[0] {
   return {
-    files: self.unveil !== null,
+    files: self.unveil !== null ? 'all' : readsImplied(self) ? 'reading' : 'none',
     tcp: self.tcp !== null,
     scope: self.capabilities === null ? false : self.scope,
     truncationFiltered: truncationFiltered(self),
   };
+}
+
+/** Some promises open files for reading although rpath is not held: the filter cannot tell which. */
+function readsImplied({ pledge }: SelfPolicy): boolean {
+  return pledge !== null && !pledge.includes('rpath') && impliesPaths(pledge);
+}
+
+/** Adds the rules for files. True: the root directory cannot be opened for reading any more. */
+function grantFiles(context: GrantContext, { unveil, pledge }: SelfPolicy, missing: Missing[]): boolean {
+  let rootReadable = false;
+  if (unveil !== null) {
+    const granted = grantPaths(context, unveil);
+    missing.push(...granted.missing);
+    ({ rootReadable } = granted);
+  } else {
+    grantMoving(context);
+  }
+  grantReading(context, impliedPaths(pledge ?? []));
+  return !rootReadable;
 }
 
 function createRuleset(native: RestrictFunctions, rights: LandlockRights): number {
@@ -158,7 +172,7 @@ function requestOf({ self, kernel, rights, filter, ruleset, rootClosed }: Prepar
     confineRings: true,
     traps: filter?.traps ?? false,
     filterAllowsReading: filter?.allowsReading ?? false,
-    descriptions: filter?.traps === true ? describeCalls() : new Uint8Array(0),
+    descriptions: filter?.traps === true ? describeCalls(arch()) : new Uint8Array(0),
   };
 }
 

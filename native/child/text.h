@@ -27,7 +27,7 @@ class TextBuffer {
     char digits[24];
     std::size_t count = 0;
     do {
-      digits[count++] = static_cast<char>('0' + number % base);
+      digits[count++] = "0123456789abcdef"[number % base];
       number /= base;
     } while (number != 0);
     while (count > 0) {

@@ -3,6 +3,7 @@
 #include <ucontext.h>
 
 #include <atomic>
+#include <cerrno>
 #include <cstddef>
 
 #include "native/child/text.h"
@@ -17,6 +18,58 @@ constexpr int kEndedBySignal = 128;
 
 std::atomic<const Descriptions*> g_descriptions{nullptr};
 sys::KernelAction g_previous = {};
+
+// Files that the C library, V8 and ICU open by themselves, at any time, and do without: no reason
+// to end. A slash at the end stands for all that lies below.
+constexpr const char* kQuietPaths[] = {
+    "/proc/sys/vm/overcommit_memory",  // malloc, when an arena shrinks
+    "/sys/devices/system/cpu/",        // malloc, when it makes one; V8's clock
+    "/proc/stat",
+    "/etc/localtime",  // the first local date
+    "/usr/share/zoneinfo/",
+    "/proc/meminfo",  // how much memory there is for a heap
+    "/proc/self/cgroup",
+    "/sys/fs/cgroup/",
+    "/dev/null",  // libuv's spare descriptor, for a time when there is none left
+};
+
+bool IsQuietPath(const char* path) noexcept {
+  for (const char* quiet : kQuietPaths) {
+    std::size_t i = 0;
+    while (quiet[i] != '\0' && path[i] == quiet[i]) {
+      ++i;
+    }
+    if (quiet[i] == '\0' && (path[i] == '\0' || quiet[i - 1] == '/')) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// The path is read from memory that may change, which only decides between two ways of refusing.
+bool IsQuiet(const CallOfThread& call) noexcept {
+  const char* path = nullptr;
+  // The spare descriptor once more: libuv takes the root directory where it cannot have /dev/null.
+  const auto is_root = [](const char* text) { return text[0] == '/' && text[1] == '\0'; };
+  if (call.number == SYS_openat) {
+    path = reinterpret_cast<const char*>(call.args[1]);
+  }
+#if defined(SYS_open)
+  if (call.number == SYS_open) {
+    path = reinterpret_cast<const char*>(call.args[0]);
+  }
+#endif
+  return path != nullptr && (is_root(path) || IsQuietPath(path));
+}
+
+// What the refused call returns when the handler does.
+void Answer(ucontext_t* context, long result) noexcept {
+#if defined(__x86_64__)
+  context->uc_mcontext.gregs[REG_RAX] = result;
+#else
+  context->uc_mcontext.regs[0] = static_cast<unsigned long long>(result);
+#endif
+}
 
 bool Holds(const Condition& condition, const std::uint64_t* args) noexcept {
   const std::uint64_t width = condition.wide ? ~std::uint64_t{0} : 0xffffffffU;
@@ -100,7 +153,12 @@ void OnSigsys(int signal, siginfo_t* info, void* context) {
     }
     sys::Exit(kEndedBySignal + SIGSYS);
   }
-  const CallOfThread call = CallOf(*info, *static_cast<const ucontext_t*>(context));
+  auto* const state = static_cast<ucontext_t*>(context);
+  const CallOfThread call = CallOf(*info, *state);
+  if (IsQuiet(call)) {
+    Answer(state, -EACCES);
+    return;
+  }
   const Descriptions* descriptions = g_descriptions.load();
   static const Descriptions none;
   char line[512];

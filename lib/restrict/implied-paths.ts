@@ -1,0 +1,43 @@
+/**
+ * Files that promises read by themselves, whatever `unveil` says: in OpenBSD the kernel knows them by name; here the filter lets files be opened for
+ * reading, and Landlock leaves these ones.
+ */
+
+import type { PledgePromise } from '../policy/types.js';
+
+const RESOLVER = [
+  '/etc/resolv.conf',
+  '/etc/hosts',
+  '/etc/nsswitch.conf',
+  '/etc/host.conf',
+  '/etc/gai.conf',
+  '/etc/services',
+  '/etc/protocols',
+];
+
+const IMPLIED: Readonly<Partial<Record<PledgePromise, readonly string[]>>> = {
+  dns: RESOLVER,
+  getpw: ['/etc/passwd', '/etc/group', '/etc/nsswitch.conf'],
+  vminfo: [
+    '/proc/meminfo',
+    '/proc/stat',
+    '/proc/vmstat',
+    '/proc/loadavg',
+    '/proc/cpuinfo',
+    '/proc/self/stat',
+    '/proc/self/statm',
+    '/sys/devices/system/cpu',
+    '/sys/fs/cgroup',
+  ],
+  ps: ['/proc'],
+};
+
+/** Whether the promises open files that are not covered by rpath: then Landlock must leave nothing else. */
+export function impliesPaths(promises: readonly PledgePromise[]): boolean {
+  return promises.some((promise) => IMPLIED[promise] !== undefined);
+}
+
+/** Those of a set of promises; a file that this machine does not have is nobody's loss. */
+export function impliedPaths(promises: readonly PledgePromise[]): string[] {
+  return [...new Set(promises.flatMap((promise) => IMPLIED[promise] ?? []))];
+}
