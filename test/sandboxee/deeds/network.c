@@ -1,7 +1,6 @@
 #include <arpa/inet.h>
 #include <ifaddrs.h>
 #include <net/if.h>
-#include <stddef.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -26,12 +25,12 @@ static long do_connect(char** args) {
   return connected(AF_INET, (const struct sockaddr*)&address, sizeof address, SOCK_STREAM);
 }
 
+// Abstract names are filled up with zeros, as Node.js does it.
 static socklen_t unix_address(struct sockaddr_un* address, const char* name, int abstract) {
   memset(address, 0, sizeof *address);
   address->sun_family = AF_UNIX;
-  strncpy(address->sun_path + abstract, name, sizeof address->sun_path - 2);
-  return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + (size_t)abstract + strlen(name) +
-                     (abstract ? 0 : 1));
+  memcpy(address->sun_path + abstract, name, strnlen(name, sizeof address->sun_path - 2));
+  return sizeof *address;
 }
 
 static long do_connect_abstract(char** args) {
