@@ -109,8 +109,9 @@ class Resolver {
     if (named(rule).length === 0) {
       this.#issue('out-of-range', [...path, 'syscalls'], 'must name at least one system call');
     }
+    const subjects = rule.args === undefined ? [] : this.#subjects(rule);
     for (const [index, condition] of (rule.args ?? []).entries()) {
-      this.#checkCondition(condition, rule, [...path, 'args', index]);
+      this.#checkCondition(condition, subjects, [...path, 'args', index]);
     }
   }
 
@@ -124,14 +125,12 @@ class Resolver {
     }
   }
 
-  #checkCondition(condition: ArgCondition, rule: SeccompRule, path: readonly PathPart[]): void {
+  #checkCondition(condition: ArgCondition, subjects: readonly (string | undefined)[], path: readonly PathPart[]): void {
     if ((condition.op === '&==') !== (condition.mask !== undefined)) {
       const message = condition.mask === undefined ? "is missing, needed with '&=='" : "is only for '&=='";
       this.#issue(condition.mask === undefined ? 'missing' : 'conflict', [...path, 'mask'], message);
     }
-    const widths = new Set(
-      this.#subjects(rule).map((syscall) => condition.width ?? argumentWidth(syscall, condition.index)),
-    );
+    const widths = new Set(subjects.map((syscall) => condition.width ?? argumentWidth(syscall, condition.index)));
     for (const width of widths) {
       for (const member of ['value', 'mask'] as const) {
         const written = condition[member];
