@@ -1,6 +1,6 @@
 /** The paths of `unveil`: each is opened once, and everything is decided about, and done with, what the descriptor leads to. */
 
-import { notFound, type PolicyIssue, policyError, setupError } from '../errors.js';
+import { CloisterError, notFound, type PolicyIssue, policyError, setupError } from '../errors.js';
 import { hostFiles } from '../host/files.js';
 import { mask } from '../native/encode.js';
 import { FS_MASKS } from '../native/landlock-masks.js';
@@ -111,7 +111,7 @@ function grantOne(context: GrantContext, entry: UnveilEntry, target: OpenedPath,
   if (target.errno !== 0 || descriptor === undefined || real === undefined || kind === undefined) {
     throw openError(path, target.errno);
   }
-  const reason = refuseGrant({ real, kind, fileSystem: fileSystem ?? 0 }, permissions, () => hostFiles.mounts());
+  const reason = refuseGrant({ real, kind, fileSystem: fileSystem ?? 0 }, permissions, mountsInSight);
   if (reason !== null) {
     collected.issues.push({ code: 'powerful-path', path: at, message: reason });
     return;
@@ -131,6 +131,24 @@ function grantOne(context: GrantContext, entry: UnveilEntry, target: OpenedPath,
     context.native.grantPath(context.ruleset, descriptor, mask(rights, FS_MASKS));
   }
 }
+
+/** Where /proc is not readable any more, an earlier restriction has kept what is on other mounts from being written to already. */
+function mountsInSight(): readonly { readonly path: string; readonly type: string }[] {
+  try {
+    return hostFiles.mounts();
+  } catch (error) {
+    if (error instanceof CloisterError && error.errno === EACCES) {
+      return USUAL_MOUNTS;
+    }
+    throw error;
+  }
+}
+
+const EACCES = -13;
+const USUAL_MOUNTS = [
+  { path: '/proc', type: 'proc' },
+  { path: '/sys', type: 'sysfs' },
+];
 
 function openError(path: string, errno: number): Error {
   if (ABSENT.has(errno)) {

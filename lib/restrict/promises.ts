@@ -16,6 +16,8 @@ const TERMINAL_CHANGES = [0x5402, 0x5403, 0x5404];
 /** fcntl.h. */
 const F_GETFL = 3;
 const F_SETFL = 4;
+const O_PATH = 0x20_0000;
+const O_CLOEXEC = 0x8_0000;
 const STANDARD_DESCRIPTORS = [0, 1, 2];
 
 const is = (index: ArgCondition['index'], value: number): ArgCondition => ({ index, op: '==', value });
@@ -55,6 +57,11 @@ function runtimeRules(given: ReadonlySet<PledgePromise>): SeccompRule[] {
     { syscalls: 'sched_getaffinity', action: 'allow' },
     { syscalls: 'ioctl', action: 'allow', args: [is(1, 0x5401)] },
   ];
+  if (given.has('unveil')) {
+    // A path is opened for a rule, not for reading, and its real name asked for.
+    rules.push({ syscalls: 'openat', action: 'allow', args: [{ index: 2, op: '==', value: O_PATH | O_CLOEXEC }] });
+    rules.push({ syscalls: ['readlink', 'readlinkat', 'fstatfs'], action: 'allow' });
+  }
   if (!given.has('tty')) {
     // The end of the process puts the terminal back as it was, and takes EPERM for an answer.
     rules.push(
