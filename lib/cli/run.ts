@@ -49,11 +49,8 @@ async function run(command: string, args: readonly string[], options: RunOptions
   let originOf: OriginOf | undefined;
   try {
     json = jsonDescriptor(options);
-    const draft = new PolicyDraft(
-      options.policy === undefined ? {} : readPolicyFile(options.policy),
-      options,
-      callersSurroundings(),
-    );
+    const file = options.policy === undefined ? {} : await readPolicyFile(options.policy);
+    const draft = new PolicyDraft(file, options, callersSurroundings());
     originOf = (path) => draft.originOf(path);
     if (draft.issues.length > 0) {
       throw policyError(draft.issues, 'options');

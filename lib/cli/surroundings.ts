@@ -3,7 +3,6 @@
 import { readFileSync } from 'node:fs';
 
 import { CloisterError, policyError } from '../errors.js';
-import { parsePolicyFile } from '../policy/parse.js';
 import type { Parsed } from '../util/units.js';
 import type { Surroundings } from './policy-draft.js';
 
@@ -32,7 +31,8 @@ function readJson(path: string): Parsed<unknown> {
 }
 
 /** Throws ERR_CLOISTER_POLICY with the mistakes in the file alone: what options add to it is validated later, with the whole. */
-export function readPolicyFile(path: string): Record<string, unknown> {
+export async function readPolicyFile(path: string): Promise<Record<string, unknown>> {
+  const { parsePolicyFile } = await import('../policy/parse.js');
   const option = `--policy ${path}`;
   const json = readJson(path);
   if ('problem' in json) {
