@@ -11,7 +11,7 @@ const SECRET = '/etc/passwd';
 const PACKAGE = new URL('../../dist/index.js', import.meta.url).href;
 const POLICY = { unveil: { '/tmp': 'rwc', '/usr': 'rx', '/lib': 'rx', '/lib64': 'rx', '/dev/null': 'rw', '/proc': 'r' } };
 if (process.env.HOSTILE_ROOT !== undefined) {
-  POLICY.unveil[process.env.HOSTILE_ROOT] = 'r';
+  POLICY.unveil[process.env.HOSTILE_ROOT] = 'rwc';
 }
 
 function probe() {
@@ -137,4 +137,10 @@ async function main(how) {
   process.exit(0);
 }
 
-await (isMainThread ? main(process.argv[2] ?? 'main') : inWorker(workerData));
+// An orderly end would wait for the thread that stands still.
+function fail(error) {
+  writeSync(2, `${error.stack}\n`);
+  process.kill(process.pid, 'SIGKILL');
+}
+
+await (isMainThread ? main(process.argv[2] ?? 'main').catch(fail) : inWorker(workerData));
