@@ -6,14 +6,16 @@ import type { Outcome } from '../policy/types.js';
 
 /** Mistakes in the command line of other subcommands. */
 export const USAGE = 2;
-export const WALL_TIME = 124;
+const WALL_TIME = 124;
 /** cloister could not start the command, the command line being wrong included. */
 export const NOT_STARTED = 125;
-export const NOT_EXECUTABLE = 126;
-export const NO_COMMAND = 127;
+const NOT_EXECUTABLE = 126;
+const NO_COMMAND = 127;
 const SIGNAL_BASE = 128;
 const SIGKILL = 9;
 const SIGSYS = 31;
+/** SIGRTMIN, by which lib/cell/signals names real-time signals. */
+const FIRST_REAL_TIME = 34;
 
 export function statusOfOutcome({ reason, exitCode, signal }: Outcome): number {
   switch (reason) {
@@ -39,5 +41,3 @@ function numberOf(signal: NodeJS.Signals): number {
   const realTime = /^SIGRTMIN\+(\d+)$/u.exec(signal)?.[1];
   return realTime === undefined ? signalNumber(signal) : FIRST_REAL_TIME + Number(realTime);
 }
-
-const FIRST_REAL_TIME = 34;
