@@ -1,6 +1,7 @@
 // Installs a filter from a file and then does one deed, so that a test can see what the kernel makes of it.
 //
 //   filtered PROGRAM call NUMBER [ARGUMENT...]   prints "ok RESULT" or "errno NUMBER"
+//   filtered PROGRAM call32 NUMBER               the same through int 0x80: a call of 32-bit x86 from a 64-bit process
 //   filtered PROGRAM exec COMMAND [ARGUMENT...]
 //
 // PROGRAM: struct sock_filter[] as cloister compiles it, or "-" for no filter. Arguments are unsigned 64-bit numbers in any C notation.
@@ -32,6 +33,20 @@ static int install(const char *path) {
   return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program);
 }
 
+static long call32(long number) {
+  long result = -ENOSYS;
+#ifdef __x86_64__
+  __asm__ volatile("int $0x80" : "=a"(result) : "a"(number), "b"(0L), "c"(0L), "d"(0L) : "memory", "r8", "r9", "r10", "r11");
+#else
+  (void)number;
+#endif
+  if (result < 0) {
+    errno = (int)-result;
+    return -1;
+  }
+  return result;
+}
+
 int main(int argc, char **argv) {
   if (argc < 4) {
     return 64;
@@ -50,7 +65,9 @@ int main(int argc, char **argv) {
     words[i - 3] = strtoul(argv[i], NULL, 0);
   }
   errno = 0;
-  const long result = syscall((long)words[0], words[1], words[2], words[3], words[4], words[5], words[6]);
+  const long result = strcmp(argv[2], "call32") == 0
+                          ? call32((long)words[0])
+                          : syscall((long)words[0], words[1], words[2], words[3], words[4], words[5], words[6]);
   if (result == -1) {
     printf("errno %d\n", errno);
   } else {

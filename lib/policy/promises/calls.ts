@@ -35,7 +35,7 @@ export const PLAIN: Readonly<Partial<Record<PledgePromise, string>>> = {
     timer_create timer_settime timer_settime64 timer_gettime timer_gettime64 timer_getoverrun timer_delete
     rt_sigaction sigaction signal sigaltstack rt_sigsuspend sigsuspend rt_sigpending sigpending
     rt_sigtimedwait rt_sigtimedwait_time64 sgetmask ssetmask
-    recvfrom recv shutdown wait4 waitpid waitid
+    recvfrom recv shutdown getsockname getpeername wait4 waitpid waitid
     getuid getuid32 geteuid geteuid32 getgid getgid32 getegid getegid32 getresuid getresuid32 getresgid getresgid32
     getgroups getgroups32 getppid getpgrp getpgid getsid capget
     getrlimit ugetrlimit getrusage times sysinfo uname olduname oldolduname getpriority getcpu
