@@ -17,6 +17,8 @@ class ByteReader {
   [[nodiscard]] bool Ok() const { return ok_; }
   [[nodiscard]] std::size_t Remaining() const { return size_ - offset_; }
 
+  [[nodiscard]] const std::uint8_t* Position() const { return data_ + offset_; }
+
   std::uint32_t U32() { return Scalar<std::uint32_t>(); }
   std::uint64_t U64() { return Scalar<std::uint64_t>(); }
 

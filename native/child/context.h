@@ -29,6 +29,9 @@ struct Facts {
 struct Context {
   Facts facts;
   wire::Preparation preparation;
+  // There is time before the plan arrives; and the mounts to make in it, if any, are in `plan`.
+  bool ahead;
+  bool mounts_ahead;
 
   // This side of the cell's channel.
   int channel;
@@ -69,6 +72,8 @@ inline long Check(const Context& context, Stage stage, long result, const char* 
   return result;
 }
 
+// Waits for what is to be prepared. Does not return when there is no use for this process.
+void ReceivePreparation(Context* context) noexcept;
 // Waits for the plan, and takes it with its descriptors.
 void ReceivePlan(Context* context) noexcept;
 
@@ -77,7 +82,8 @@ void BuildStandardMounts(Context* context) noexcept;
 
 // The stages, in order. Each returns only when it succeeded.
 void EnterIds(Context* context) noexcept;
-void BuildMounts(Context* context) noexcept;
+void BuildTree(Context* context) noexcept;
+void EnterTree(Context* context) noexcept;
 void SetUpNetwork(Context* context) noexcept;
 void DropPrivileges(Context* context) noexcept;
 void EnterLandlock(Context* context) noexcept;

@@ -1,7 +1,5 @@
 #include "native/child/entry.h"
 
-#include <cerrno>
-
 #include "native/linux/syscalls.h"
 
 namespace cloister::child {
@@ -19,22 +17,6 @@ void CloseForeign(const Context& context) noexcept {
   Check(context, Stage::k_clone, sys::CloseRange(channel + 1, ~0U), "close_range", "");
 }
 
-// Waits here for as long as the cell is a spare one. End of file: the launcher is gone, or has no
-// use for it.
-bool AwaitPreparation(Context* context) noexcept {
-  wire::PrepareMessage message = {};
-  const long count = sys::Read(context->channel, &message, sizeof(message));
-  if (count == 0) {
-    sys::Exit(0);
-  }
-  Check(*context, Stage::k_clone, count, "read", "channel");
-  if (count != sizeof(message)) {
-    Fail(*context, Stage::k_clone, EPROTO, "read", "channel");
-  }
-  context->preparation = message.preparation;
-  return message.ahead != 0;
-}
-
 }  // namespace
 
 void RunCell(const Facts& facts, int channel) noexcept {
@@ -44,15 +26,21 @@ void RunCell(const Facts& facts, int channel) noexcept {
   context.terminal_master = -1;
   context.pantry = -1;
   CloseForeign(context);
-  const bool ahead = AwaitPreparation(&context);
+  ReceivePreparation(&context);
   EnterIds(&context);
-  if (ahead) {
+  if (context.ahead) {
     BuildStandardMounts(&context);
     SetUpNetwork(&context);
   }
+  if (context.mounts_ahead) {
+    BuildTree(&context);
+  }
   ReceivePlan(&context);
-  BuildMounts(&context);
-  if (!ahead) {
+  if (!context.mounts_ahead) {
+    BuildTree(&context);
+  }
+  EnterTree(&context);
+  if (!context.ahead) {
     SetUpNetwork(&context);
   }
   DropPrivileges(&context);

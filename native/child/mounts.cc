@@ -23,6 +23,9 @@ namespace {
 // Where a root that is no file system of our own is attached, in the stage.
 constexpr const char* kRootInStage = "root";
 
+// Too large for a comfortable stack, and needed until the tree is entered.
+MountState g_state;
+
 void MountTmpfs(MountState* state, const plan::MountOperation& op) noexcept {
   TextBuffer<24> size;
   TextBuffer<24> inodes;
@@ -232,20 +235,21 @@ void Attach(MountState* state, int tree, const plan::Place& at, std::uint64_t at
   }
 }
 
-void BuildMounts(Context* context) noexcept {
-  static MountState state;  // too large for a comfortable stack
-  state = {};
-  state.context = context;
-  state.root = state.stage = -1;
+void BuildTree(Context* context) noexcept {
   if (context->pantry < 0) {
     BuildStandardMounts(context);
   }
+  g_state.context = context;
+  g_state.root = g_state.stage = -1;
   const long umask = sys::Call(SYS_umask, 0);
   for (std::size_t i = 0; i < context->plan.mounts.size; ++i) {
-    CarryOut(&state, context->plan.mounts[i], context->prepared_trees[i]);
+    CarryOut(&g_state, context->plan.mounts[i], context->prepared_trees[i]);
   }
-  MakeRoot(state);
   sys::Call(SYS_umask, umask);
+}
+
+void EnterTree(Context* context) noexcept {
+  MakeRoot(g_state);
   context->confirmed.root_replaced = 1;
 }
 

@@ -22,6 +22,10 @@ constexpr std::size_t kMaxDescriptors = 253;
 alignas(16) std::uint8_t g_packet[sizeof(wire::StartMessage) + wire::kInlinePlanLimit];
 alignas(16) std::uint8_t g_arena[plan::ArenaSizeFor(wire::kInlinePlanLimit)];
 
+// The same for mounts that are made ahead: what a plan says later must not overwrite them.
+alignas(16) std::uint8_t g_ahead_packet[sizeof(wire::PrepareMessage) + wire::kInlinePlanLimit];
+alignas(16) std::uint8_t g_ahead_arena[plan::ArenaSizeFor(wire::kInlinePlanLimit)];
+
 struct Descriptors {
   int fd[kMaxDescriptors];
   std::size_t count;
@@ -70,10 +74,12 @@ void* Map(const Context& context, std::size_t size, long protection, long flags,
   return reinterpret_cast<void*>(address);
 }
 
-void DecodePlan(Context* context, const std::uint8_t* data, std::size_t size, void* memory,
-                std::size_t memory_size) noexcept {
+using Decoder = bool (*)(const std::uint8_t*, std::size_t, plan::Arena*, plan::Plan*);
+
+void DecodePlan(Context* context, Decoder decode, const std::uint8_t* data, std::size_t size,
+                void* memory, std::size_t memory_size) noexcept {
   plan::Arena arena(memory, memory_size);
-  if (!plan::Decode(data, size, &arena, &context->plan)) {
+  if (!decode(data, size, &arena, &context->plan)) {
     Fail(*context, kStage, EPROTO, "decode", "plan");
   }
   context->prepared_trees = arena.Take<int>(context->plan.mounts.size);
@@ -121,6 +127,27 @@ void ReceiveTrees(Context* context, std::uint32_t expected) noexcept {
 
 }  // namespace
 
+void ReceivePreparation(Context* context) noexcept {
+  Descriptors descriptors;
+  const std::size_t size = Receive(*context, g_ahead_packet, sizeof(g_ahead_packet), &descriptors);
+  wire::PrepareMessage message = {};
+  if (size < sizeof(message) || descriptors.count != 0) {
+    Malformed(*context);
+  }
+  std::memcpy(&message, g_ahead_packet, sizeof(message));
+  if (message.mounts_size != size - sizeof(message)) {
+    Malformed(*context);
+  }
+  context->preparation = message.preparation;
+  context->ahead = message.ahead != 0;
+  context->mounts_ahead = message.mounts_size != 0;
+  if (context->mounts_ahead) {
+    DecodePlan(context, plan::DecodeMounts, g_ahead_packet + sizeof(message), message.mounts_size,
+               g_ahead_arena, sizeof(g_ahead_arena));
+    ReceiveTrees(context, message.tree_count);
+  }
+}
+
 void ReceivePlan(Context* context) noexcept {
   Descriptors descriptors;
   const std::size_t size = Receive(*context, g_packet, sizeof(g_packet), &descriptors);
@@ -133,7 +160,8 @@ void ReceivePlan(Context* context) noexcept {
     if (start.plan_size != size - sizeof(start)) {
       Malformed(*context);
     }
-    DecodePlan(context, g_packet + sizeof(start), start.plan_size, g_arena, sizeof(g_arena));
+    DecodePlan(context, plan::Decode, g_packet + sizeof(start), start.plan_size, g_arena,
+               sizeof(g_arena));
     TakeStdio(context, start, descriptors, 0);
   } else {
     if (descriptors.count == 0 || start.plan_size > wire::kPlanLimit) {
@@ -144,8 +172,12 @@ void ReceivePlan(Context* context) noexcept {
     const std::size_t arena = plan::ArenaSizeFor(start.plan_size);
     void* memory = Map(*context, arena, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
-    DecodePlan(context, static_cast<const std::uint8_t*>(data), start.plan_size, memory, arena);
+    DecodePlan(context, plan::Decode, static_cast<const std::uint8_t*>(data), start.plan_size,
+               memory, arena);
     TakeStdio(context, start, descriptors, 1);
+  }
+  if (start.mounts_done != (context->mounts_ahead ? 1U : 0U)) {
+    Malformed(*context);
   }
   ReceiveTrees(context, start.tree_count);
 }

@@ -5,9 +5,13 @@
 #include <sys/wait.h>
 
 #include <cerrno>
+#include <vector>
 
 #include "native/child/entry.h"
+#include "native/launcher/channel_send.h"
 #include "native/linux/syscalls.h"
+#include "native/mounts/prepared_trees.h"
+#include "native/plan/decode.h"
 
 namespace cloister::launcher {
 
@@ -52,9 +56,43 @@ Result<FirstProcess> MakeFirstProcess(const child::Facts& facts, std::uint64_t n
   return process;
 }
 
+namespace {
+
+std::optional<Failure> SendPreparation(const FirstProcess& process, bool ahead,
+                                       const Rehearsal* rehearsal) {
+  wire::PrepareMessage message = {};
+  message.preparation = process.preparation;
+  message.ahead = ahead ? 1 : 0;
+  const int channel = process.channel.Get();
+  if (rehearsal == nullptr) {
+    const iovec part = {&message, sizeof(message)};
+    return SendToCell(channel, &part, 1, {});
+  }
+  const PrivateBytes& mounts = rehearsal->Mounts();
+  std::vector<std::uint8_t> memory(plan::ArenaSizeFor(mounts.Size()));
+  plan::Arena arena(memory.data(), memory.size());
+  plan::Plan plan;
+  if (!plan::DecodeMounts(mounts.Data(), mounts.Size(), &arena, &plan)) {
+    return Failure{Stage::k_clone, EPROTO, "decode", "mounts"};
+  }
+  Result<std::vector<UniqueFd>> trees = PrepareTrees(plan, process.host_id.get());
+  if (!trees.Ok()) {
+    return trees.Error();
+  }
+  message.mounts_size = static_cast<std::uint32_t>(mounts.Size());
+  message.tree_count = CountTrees(trees.Value());
+  const iovec parts[] = {{&message, sizeof(message)},
+                         {const_cast<std::uint8_t*>(mounts.Data()), mounts.Size()}};
+  std::optional<Failure> failure = SendToCell(channel, parts, 2, {});
+  return failure ? failure : SendTrees(channel, trees.Value());
+}
+
+}  // namespace
+
 std::optional<Failure> Prepare(FirstProcess* process, const wire::Preparation& preparation,
-                               bool ahead, HostIdPool* ids) {
+                               bool ahead, const Rehearsal* rehearsal, HostIdPool* ids) {
   process->preparation = preparation;
+  process->mounts_done = rehearsal != nullptr;
   if (preparation.unprivileged_host_ids != 0) {
     Result<std::unique_ptr<HostId>> id = ids->Take();
     if (!id.Ok()) {
@@ -66,13 +104,7 @@ std::optional<Failure> Prepare(FirstProcess* process, const wire::Preparation& p
       return failure;
     }
   }
-  wire::PrepareMessage message = {};
-  message.preparation = preparation;
-  message.ahead = ahead ? 1 : 0;
-  if (send(process->channel.Get(), &message, sizeof(message), MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
-    return Failure{Stage::k_clone, errno, "send", "channel"};
-  }
-  return std::nullopt;
+  return SendPreparation(*process, ahead, rehearsal);
 }
 
 }  // namespace cloister::launcher

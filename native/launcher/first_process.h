@@ -10,6 +10,7 @@
 
 #include "native/base/unique_fd.h"
 #include "native/child/context.h"
+#include "native/launcher/rehearsal.h"
 #include "native/namespaces/host_ids.h"
 #include "native/plan/result.h"
 #include "native/wire/child_messages.h"
@@ -22,6 +23,8 @@ struct FirstProcess {
   UniqueFd channel;  // launcher's side
   wire::Preparation preparation = {};
   std::unique_ptr<HostId> host_id;
+  // It has made the mounts of its plan already.
+  bool mounts_done = false;
 
   // SIGKILL, and waits until the kernel has taken it apart. Only for processes that have not been
   // told to start anything.
@@ -39,10 +42,11 @@ Result<Channel> MakeChannel();
 Result<FirstProcess> MakeFirstProcess(const child::Facts& facts, std::uint64_t namespaces,
                                       std::uint64_t extra_flags, Channel channel);
 
+// `rehearsal`: mounts to make ahead, or null.
 // Writes the id maps where that is the launcher's part, and lets the process go through its first
 // stages.
 std::optional<Failure> Prepare(FirstProcess* process, const wire::Preparation& preparation,
-                               bool ahead, HostIdPool* ids);
+                               bool ahead, const Rehearsal* rehearsal, HostIdPool* ids);
 
 }  // namespace cloister::launcher
 

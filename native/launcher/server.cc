@@ -107,7 +107,7 @@ bool Server::Watch(int fd, std::uint64_t tag, std::uint32_t events) {
 }
 
 int Server::TimeUntilDeadline() const {
-  std::uint64_t next = UINT64_MAX;
+  std::uint64_t next = spares_.Deadline() != 0 ? spares_.Deadline() : UINT64_MAX;
   for (const auto& [id, cell] : cells_) {
     if (cell->deadline_ns != 0) {
       next = std::min(next, cell->deadline_ns);
@@ -123,6 +123,9 @@ int Server::TimeUntilDeadline() const {
 }
 
 void Server::EnforceDeadlines() {
+  if (spares_.Deadline() != 0 && sys::MonotonicNow() >= spares_.Deadline()) {
+    spares_.Expire();
+  }
   for (const auto& [id, cell] : cells_) {
     if (cell->deadline_ns != 0 && sys::MonotonicNow() >= cell->deadline_ns) {
       cell->deadline_ns = 0;

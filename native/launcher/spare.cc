@@ -10,6 +10,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "native/launcher/packet.h"
 #include "native/linux/syscalls.h"
@@ -26,6 +27,9 @@ struct Order {
 struct Answer {
   std::int64_t pid;
 };
+
+// How long a spare process may keep the files of its mounts busy.
+constexpr std::uint64_t kBusyNs = 2000000000;
 
 // Changed since the last time it was asked (proc_pid_mountinfo(5)).
 bool HasChanged(int mount_table) {
@@ -87,11 +91,18 @@ void SpareMaker::Start(const child::Facts& facts) {
   }
 }
 
-void SpareMaker::Order(const wire::Preparation& preparation) {
-  if (!socket_.Valid() || ordered_channel_.Valid() ||
-      (spare_ && spare_->preparation == preparation)) {
-    return;
+void SpareMaker::Order(const wire::Preparation& preparation, const plan::Plan& plan) {
+  const bool repeated = last_mounts_.Same(plan.mounts_bytes);
+  if (!repeated) {
+    last_mounts_ = PrivateBytes::Copy(plan.mounts_bytes.data, plan.mounts_bytes.size);
   }
+  if (socket_.Valid() && !ordered_channel_.Valid() &&
+      !(spare_ && spare_->preparation == preparation)) {
+    Ask(preparation, repeated ? Rehearsal::Of(plan) : std::nullopt);
+  }
+}
+
+void SpareMaker::Ask(const wire::Preparation& preparation, std::optional<Rehearsal> rehearsal) {
   DropSpare();
   Result<Channel> channel = MakeChannel();
   if (!channel.Ok()) {
@@ -102,6 +113,7 @@ void SpareMaker::Order(const wire::Preparation& preparation) {
   const launcher::Order order = {preparation.namespaces};
   if (SendPacket(socket_.Get(), &order, sizeof(order), channel.Value().theirs.Get()) == 0) {
     ordered_ = preparation;
+    ordered_rehearsal_ = std::move(rehearsal);
     ordered_channel_ = std::move(channel.Value().ours);
   }
 }
@@ -133,7 +145,8 @@ void SpareMaker::Collect() {
   process.pid = static_cast<pid_t>(answer.pid);
   process.pidfd = std::move(packet.fds[0]);
   process.channel = std::move(channel);
-  if (ordered_is_stale_ || Prepare(&process, ordered_, true, ids_)) {
+  const Rehearsal* rehearsal = ordered_rehearsal_ ? &*ordered_rehearsal_ : nullptr;
+  if (ordered_is_stale_ || Prepare(&process, ordered_, true, rehearsal, ids_)) {
     process.Discard();
     if (process.host_id != nullptr) {
       ids_->GiveBack(std::move(process.host_id));
@@ -141,6 +154,19 @@ void SpareMaker::Collect() {
     return;
   }
   spare_ = std::move(process);
+  rehearsal_ = std::exchange(ordered_rehearsal_, std::nullopt);
+  deadline_ns_ = rehearsal_ ? sys::MonotonicNow() + kBusyNs : 0;
+}
+
+void SpareMaker::Expire() {
+  if (spare_ && deadline_ns_ != 0) {
+    const wire::Preparation preparation = spare_->preparation;
+    DropSpare();
+    if (socket_.Valid() && !ordered_channel_.Valid()) {
+      Ask(preparation, std::nullopt);
+    }
+  }
+  deadline_ns_ = 0;
 }
 
 void SpareMaker::MountsChanged() {
@@ -148,7 +174,8 @@ void SpareMaker::MountsChanged() {
   ordered_is_stale_ = true;
 }
 
-std::optional<FirstProcess> SpareMaker::Take(const wire::Preparation& preparation) {
+std::optional<FirstProcess> SpareMaker::Take(const wire::Preparation& preparation,
+                                             const plan::Plan& plan) {
   if (socket_.Valid() && HasChanged(mount_table_to_ask_.Get())) {
     MountsChanged();
   }
@@ -156,16 +183,20 @@ std::optional<FirstProcess> SpareMaker::Take(const wire::Preparation& preparatio
     return std::nullopt;
   }
   pollfd ended = {spare_->pidfd.Get(), POLLIN, 0};
-  if (poll(&ended, 1, 0) != 0) {
+  if (poll(&ended, 1, 0) != 0 || (rehearsal_ && !rehearsal_->Fits(plan))) {
     DropSpare();
     return std::nullopt;
   }
   std::optional<FirstProcess> taken = std::move(spare_);
   spare_.reset();
+  rehearsal_.reset();
+  deadline_ns_ = 0;
   return taken;
 }
 
 void SpareMaker::DropSpare() {
+  rehearsal_.reset();
+  deadline_ns_ = 0;
   if (!spare_) {
     return;
   }

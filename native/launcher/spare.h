@@ -31,19 +31,26 @@ class SpareMaker {
   // system that is gone, or not show a new one, and keep busy what somebody wants to take out.
   void MountsChanged();
 
-  // Asks for a spare process of this kind unless there is one, or one on its way.
-  void Order(const wire::Preparation& preparation);
+  // Asks for a spare process of this kind unless there is one, or one on its way. It gets to make
+  // the mounts as well when the last two plans had the same.
+  void Order(const wire::Preparation& preparation, const plan::Plan& plan);
   // The helper's answer has arrived.
   void Collect();
 
   // The spare process, if it is of this kind and alive.
-  std::optional<FirstProcess> Take(const wire::Preparation& preparation);
+  std::optional<FirstProcess> Take(const wire::Preparation& preparation, const plan::Plan& plan);
+
+  // A spare process with mounts keeps files of the host busy: it is given up at this time
+  // (CLOCK_MONOTONIC; 0: never), and one without takes its place.
+  [[nodiscard]] std::uint64_t Deadline() const { return deadline_ns_; }
+  void Expire();
 
   // Ends helper and spare, and waits for both.
   void Stop();
 
  private:
   void DropSpare();
+  void Ask(const wire::Preparation& preparation, std::optional<Rehearsal> rehearsal);
 
   HostIdPool* ids_;
   UniqueFd socket_;
@@ -52,6 +59,11 @@ class SpareMaker {
   // Set while the helper works: our side of the channel, and what it is for.
   UniqueFd ordered_channel_;
   wire::Preparation ordered_ = {};
+  std::optional<Rehearsal> ordered_rehearsal_;
+  // What the spare process has made, and the mounts of the last plan.
+  std::optional<Rehearsal> rehearsal_;
+  PrivateBytes last_mounts_;
+  std::uint64_t deadline_ns_ = 0;
   bool ordered_is_stale_ = false;
   // Two, since each open file tells of a change once: one for the loop, and one to ask before use.
   UniqueFd mount_table_;

@@ -1,26 +1,21 @@
 #include "native/launcher/spawn.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <string>
 
+#include "native/launcher/channel_send.h"
 #include "native/mounts/prepared_trees.h"
 #include "native/plan/decode.h"
 
 namespace cloister::launcher {
 
 namespace {
-
-// How long a new process may take to read what is sent to it before the cell is given up: it does
-// nothing else.
-constexpr int kPatienceMs = 2000;
 
 Failure CloneFailure(int error, const char* syscall, const char* detail) {
   return {Stage::k_clone, error, syscall, detail};
@@ -61,58 +56,15 @@ Result<wire::Preparation> PreparationOf(const plan::Plan& plan) {
   return preparation;
 }
 
-std::optional<Failure> SendAll(int channel, const iovec* parts, std::size_t count,
-                               const std::vector<int>& fds) {
-  std::vector<std::uint8_t> control(fds.empty() ? 0 : CMSG_SPACE(fds.size() * sizeof(int)));
-  msghdr message = {};
-  message.msg_iov = const_cast<iovec*>(parts);
-  message.msg_iovlen = count;
-  if (!fds.empty()) {
-    message.msg_control = control.data();
-    message.msg_controllen = control.size();
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(fds.size() * sizeof(int));
-    std::memcpy(CMSG_DATA(header), fds.data(), fds.size() * sizeof(int));
-  }
-  while (sendmsg(channel, &message, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
-    pollfd room = {channel, POLLOUT, 0};
-    if ((errno != EAGAIN && errno != EINTR) || poll(&room, 1, kPatienceMs) == 0) {
-      return CloneFailure(errno, "sendmsg", "channel");
-    }
-  }
-  return std::nullopt;
-}
-
-std::optional<Failure> SendTrees(int channel, const std::vector<UniqueFd>& trees) {
-  wire::TreesMessage message = {};
-  std::vector<int> fds;
-  for (std::size_t i = 0; i < trees.size(); ++i) {
-    if (trees[i].Valid()) {
-      message.operation[message.count++] = static_cast<std::uint32_t>(i);
-      fds.push_back(trees[i].Get());
-    }
-    if (message.count == wire::kTreesPerMessage || (i + 1 == trees.size() && message.count > 0)) {
-      const iovec part = {&message, sizeof(message)};
-      if (std::optional<Failure> failure = SendAll(channel, &part, 1, fds)) {
-        return failure;
-      }
-      message = {};
-      fds.clear();
-    }
-  }
-  return std::nullopt;
-}
-
-std::optional<Failure> SendStart(const Request& request, int channel,
+std::optional<Failure> SendStart(const Request& request, const FirstProcess& process,
                                  const std::vector<UniqueFd>& trees) {
+  const int channel = process.channel.Get();
   wire::StartMessage start = {};
   start.plan_size = request.plan_size;
   start.plan_in_memfd = request.plan_memfd.Valid() ? 1 : 0;
   start.stdio_count = static_cast<std::uint32_t>(request.stdio.size());
-  start.tree_count = static_cast<std::uint32_t>(
-      std::count_if(trees.begin(), trees.end(), [](const UniqueFd& fd) { return fd.Valid(); }));
+  start.tree_count = CountTrees(trees);
+  start.mounts_done = process.mounts_done ? 1 : 0;
   std::vector<int> fds;
   if (request.plan_memfd.Valid()) {
     fds.push_back(request.plan_memfd.Get());
@@ -127,16 +79,16 @@ std::optional<Failure> SendStart(const Request& request, int channel,
   const iovec parts[] = {{&start, sizeof(start)},
                          {const_cast<std::uint8_t*>(request.plan), request.plan_size}};
   if (std::optional<Failure> failure =
-          SendAll(channel, parts, request.plan_memfd.Valid() ? 1 : 2, fds)) {
+          SendToCell(channel, parts, request.plan_memfd.Valid() ? 1 : 2, fds)) {
     return failure;
   }
   return SendTrees(channel, trees);
 }
 
 // A process of the right kind: the spare one, or one made now.
-Result<FirstProcess> Obtain(const wire::Preparation& preparation, const child::Facts& facts,
-                            HostIdPool* ids, SpareMaker* spares) {
-  if (std::optional<FirstProcess> spare = spares->Take(preparation)) {
+Result<FirstProcess> Obtain(const wire::Preparation& preparation, const plan::Plan& plan,
+                            const child::Facts& facts, HostIdPool* ids, SpareMaker* spares) {
+  if (std::optional<FirstProcess> spare = spares->Take(preparation, plan)) {
     return std::move(*spare);
   }
   Result<Channel> channel = MakeChannel();
@@ -148,7 +100,8 @@ Result<FirstProcess> Obtain(const wire::Preparation& preparation, const child::F
   if (!process.Ok()) {
     return process.Error();
   }
-  if (std::optional<Failure> failure = Prepare(&process.Value(), preparation, false, ids)) {
+  if (std::optional<Failure> failure =
+          Prepare(&process.Value(), preparation, false, nullptr, ids)) {
     process.Value().Discard();
     return *failure;
   }
@@ -179,23 +132,24 @@ Result<std::unique_ptr<Cell>> Spawn(const Request& request, const child::Facts& 
   if (!preparation.Ok()) {
     return preparation.Error();
   }
-  Result<FirstProcess> obtained = Obtain(preparation.Value(), facts, ids, spares);
+  Result<FirstProcess> obtained = Obtain(preparation.Value(), plan, facts, ids, spares);
   if (!obtained.Ok()) {
     return obtained.Error();
   }
   FirstProcess& process = obtained.Value();
-  Result<std::vector<UniqueFd>> trees = PrepareTrees(plan, process.host_id.get());
+  Result<std::vector<UniqueFd>> trees =
+      process.mounts_done ? std::vector<UniqueFd>() : PrepareTrees(plan, process.host_id.get());
   std::optional<Failure> failure;
   if (!trees.Ok()) {
     failure = trees.Error();
   } else {
-    failure = SendStart(request, process.channel.Get(), trees.Value());
+    failure = SendStart(request, process, trees.Value());
   }
   if (failure) {
     process.Discard();
     return *failure;
   }
-  spares->Order(preparation.Value());
+  spares->Order(preparation.Value(), plan);
   auto cell = std::make_unique<Cell>();
   cell->id = request.cell;
   cell->init_pid = process.pid;

@@ -48,6 +48,11 @@ class Decoder {
   Decoder(const std::uint8_t* data, std::size_t size, Arena* arena, Plan* plan)
       : reader_(data, size), arena_(arena), plan_(*plan) {}
 
+  bool RunMounts() {
+    Mounts();
+    return reader_.Ok() && reader_.Remaining() == 0 && Consistent();
+  }
+
   bool Run() {
     if (reader_.U32() != kMagic || reader_.U32() != kPlanVersion) {
       return false;
@@ -97,12 +102,14 @@ class Decoder {
   }
 
   void Mounts() {
+    const std::uint8_t* start = reader_.Position();
     const std::uint32_t count = reader_.Count(16);
     auto* mounts = Room<MountOperation>(count);
     for (std::uint32_t i = 0; i < count && reader_.Ok(); ++i) {
       mounts[i] = Mount();
     }
     plan_.mounts = {mounts, count};
+    plan_.mounts_bytes = {start, static_cast<std::size_t>(reader_.Position() - start)};
   }
 
   template <typename T>
@@ -316,6 +323,10 @@ class Decoder {
 
 bool Decode(const std::uint8_t* data, std::size_t size, Arena* arena, Plan* plan) {
   return Decoder(data, size, arena, plan).Run();
+}
+
+bool DecodeMounts(const std::uint8_t* data, std::size_t size, Arena* arena, Plan* plan) {
+  return Decoder(data, size, arena, plan).RunMounts();
 }
 
 }  // namespace cloister::plan

@@ -21,6 +21,10 @@ constexpr std::size_t ArenaSizeFor(std::size_t plan_size) {
 // Texts of the plan point into `data`, arrays into the arena; both must outlive it.
 [[nodiscard]] bool Decode(const std::uint8_t* data, std::size_t size, Arena* arena, Plan* plan);
 
+// The same for the mounts alone (Plan::mounts_bytes); everything else of the plan stays as it is.
+[[nodiscard]] bool DecodeMounts(const std::uint8_t* data, std::size_t size, Arena* arena,
+                                Plan* plan);
+
 }  // namespace cloister::plan
 
 #endif  // CLOISTER_PLAN_DECODE_H_

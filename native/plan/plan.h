@@ -95,6 +95,8 @@ struct Plan {
   const char* hostname = "";
   bool loopback = false;
   Array<MountOperation> mounts;
+  // The part of the bytes that the mounts were read from.
+  Array<std::uint8_t> mounts_bytes;
   std::uint64_t capabilities = 0;
   bool landlock = false;
   std::uint32_t landlock_fs = 0;  // handled: denied unless granted

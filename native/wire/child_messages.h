@@ -36,6 +36,10 @@ struct PrepareMessage {
   // There is time: what every cell needs is made now. Without it, the stages run in their usual
   // order.
   std::uint32_t ahead;
+  // Bytes of mounts (Plan::mounts_bytes) that follow in this packet, to be made ahead as well; and
+  // how many prepared trees follow for them, in TreesMessages.
+  std::uint32_t mounts_size;
+  std::uint32_t tree_count;
 };
 
 // Followed by the plan unless `plan_in_memfd`. Descriptors: the memfd where there is one, then the
@@ -47,6 +51,9 @@ struct StartMessage {
   std::uint32_t terminal_mask;
   // How many prepared trees follow, in TreesMessages.
   std::uint32_t tree_count;
+  // The mounts of this plan are those that were made ahead.
+  std::uint32_t mounts_done;
+  std::uint32_t reserved;
 };
 
 inline constexpr std::size_t kTreesPerMessage = 200;

@@ -1,0 +1,102 @@
+#include "native/launcher/rehearsal.h"
+
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include <cstring>
+#include <utility>
+
+#include "native/wire/messages.h"
+
+namespace cloister::launcher {
+
+namespace {
+
+bool IsHostBind(const plan::MountOperation& op) {
+  return op.kind == plan::MountKind::kBind && op.from.tree == plan::Tree::kHost;
+}
+
+// An overlay that keeps what is written has its upper directory on the host, bound into the stage.
+// Two overlays must not share one.
+bool CanBeMadeTwice(const plan::Plan& plan) {
+  for (std::size_t i = 0; i < plan.mounts.size; ++i) {
+    const plan::MountOperation& op = plan.mounts[i];
+    if (IsHostBind(op) && op.at.tree == plan::Tree::kStage && (op.flags & plan::kWritable) != 0 &&
+        std::strcmp(op.at.path, "/") != 0) {
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+PrivateBytes PrivateBytes::Copy(const std::uint8_t* data, std::size_t size) {
+  PrivateBytes bytes;
+  void* memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) {
+    return bytes;
+  }
+  if (madvise(memory, size, MADV_DONTFORK) != 0) {
+    munmap(memory, size);
+    return bytes;
+  }
+  std::memcpy(memory, data, size);
+  bytes.data_ = static_cast<std::uint8_t*>(memory);
+  bytes.size_ = size;
+  return bytes;
+}
+
+PrivateBytes::~PrivateBytes() {
+  if (data_ != nullptr) {
+    explicit_bzero(data_, size_);
+    munmap(data_, size_);
+  }
+}
+
+PrivateBytes::PrivateBytes(PrivateBytes&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+PrivateBytes& PrivateBytes::operator=(PrivateBytes&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+bool PrivateBytes::Same(const plan::Array<std::uint8_t>& bytes) const {
+  return size_ != 0 && size_ == bytes.size && std::memcmp(data_, bytes.data, size_) == 0;
+}
+
+std::optional<Rehearsal> Rehearsal::Of(const plan::Plan& plan) {
+  if (plan.mounts_bytes.size > wire::kInlinePlanLimit || !CanBeMadeTwice(plan)) {
+    return std::nullopt;
+  }
+  Rehearsal rehearsal;
+  rehearsal.mounts_ = PrivateBytes::Copy(plan.mounts_bytes.data, plan.mounts_bytes.size);
+  if (rehearsal.mounts_.Size() == 0) {
+    return std::nullopt;
+  }
+  rehearsal.sources_ = LookUp(plan);
+  return rehearsal;
+}
+
+bool Rehearsal::Fits(const plan::Plan& plan) const {
+  return mounts_.Same(plan.mounts_bytes) && sources_ == LookUp(plan);
+}
+
+std::vector<Rehearsal::Source> Rehearsal::LookUp(const plan::Plan& plan) {
+  std::vector<Source> sources;
+  for (std::size_t i = 0; i < plan.mounts.size; ++i) {
+    if (!IsHostBind(plan.mounts[i])) {
+      continue;
+    }
+    struct stat info = {};
+    // A link in the place of the source is another file, and refused when the mounts are made for
+    // real.
+    const bool found = lstat(plan.mounts[i].from.path, &info) == 0;
+    sources.push_back(found ? Source{info.st_dev, info.st_ino} : Source{0, 0});
+  }
+  return sources;
+}
+
+}  // namespace cloister::launcher
