@@ -28,8 +28,5 @@ writeGenerated(
 
 /** The stages of a cell's start, in the order in which the launcher runs them; the index is the number on the wire. */
 export const STAGE_NAMES = [${stages.map((name) => `'${name}'`).join(', ')}] as const;
-
-/** One stage of a cell's start. */
-export type StageName = (typeof STAGE_NAMES)[number];
 `,
 );

@@ -14,6 +14,3 @@ export const STAGE_NAMES = [
   'filter',
   'exec',
 ] as const;
-
-/** One stage of a cell's start. */
-export type StageName = (typeof STAGE_NAMES)[number];
