@@ -131,6 +131,7 @@ describe.each(USERS)('threads of a process that restricts itself, as %s', (user)
     const result = await inSubprocess(
       async ({ restrictSelf, fs, workers, events, timers }) => {
         let stop = false;
+        let last = '';
         const churn = (async () => {
           let made = 0;
           while (!stop) {
@@ -144,7 +145,6 @@ describe.each(USERS)('threads of a process that restricts itself, as %s', (user)
           }
           return made;
         })();
-        let last = '';
         await timers.setTimeout(100);
         const before = last;
         restrictSelf({ unveil: { '/usr': 'rx' } });

@@ -1,0 +1,65 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+import { afterAll, describe, expect, it } from 'vitest';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const scratch = mkdtempSync('/tmp/cloister-register-');
+afterAll(() => {
+  rmSync(scratch, { recursive: true });
+});
+
+const APPLICATION = `
+import { readFileSync } from 'node:fs';
+import { Worker } from 'node:worker_threads';
+console.log('first line');
+try { readFileSync('/etc/hostname'); console.log('read'); } catch (error) { console.log(error.code); }
+new Worker('console.log("worker")', { eval: true });
+`;
+
+function run(
+  policy: unknown,
+  { file = 'policy.json' } = {},
+): { status: number | null; stdout: string; stderr: string } {
+  writeFileSync(`${scratch}/app.mjs`, APPLICATION);
+  if (policy !== undefined) {
+    writeFileSync(`${scratch}/policy.json`, typeof policy === 'string' ? policy : JSON.stringify(policy));
+  }
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    ['--import', `${ROOT}dist/register.js`, `${scratch}/app.mjs`],
+    {
+      encoding: 'utf8',
+      env: { PATH: process.env['PATH'], ...(policy === undefined ? {} : { CLOISTER_POLICY: `${scratch}/${file}` }) },
+    },
+  );
+  return { status, stdout, stderr };
+}
+
+describe('the preload cloister/register', () => {
+  it('applies the policy before the first line of the application, and leaves Workers alone', () => {
+    const { status, stdout, stderr } = run({ $schema: 'x', unveil: { [scratch]: 'r' } });
+    expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: 'first line\nEACCES\nworker\n', stderr: '' });
+  });
+
+  it('lets the application read what the policy grants', () => {
+    expect(run({ unveil: { [scratch]: 'r', '/etc/hostname': 'r' } }).stdout).toBe('first line\nread\nworker\n');
+  });
+
+  it.each([
+    [undefined, 'CLOISTER_POLICY is not set'],
+    ['{', 'cannot read the policy'],
+    ['[]', 'it must be an object'],
+    [{ unveil: { '/nowhere': 'r' } }, 'cannot unveil /nowhere'],
+    [{ root: 'host' }, 'root: unknown key'],
+  ])('ends the process before the first line with %j', (policy, message) => {
+    const { status, stdout, stderr } = run(policy);
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+    expect(stderr).toContain(message);
+  });
+
+  it('ends the process when the policy is not there', () => {
+    expect(run({}, { file: 'absent.json' })).toMatchObject({ status: 1, stdout: '' });
+  });
+});
