@@ -2,6 +2,7 @@
 
 #include "native/landlock/rights.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <cerrno>
@@ -15,6 +16,15 @@ namespace cloister::child {
 namespace {
 
 constexpr Stage kStage = Stage::k_landlock;
+
+// Bits of rights.def.
+constexpr std::uint64_t kExecute = 1U << 0;
+constexpr std::uint64_t kWriteFile = 1U << 1;
+constexpr std::uint64_t kReadFile = 1U << 2;
+constexpr std::uint64_t kTruncate = 1U << 14;
+constexpr std::uint64_t kIoctlDevice = 1U << 15;
+// Before ABI 2 every ruleset that handles files denies renaming from one directory to another.
+constexpr long kFenceAbi = 2;
 
 // The paths are those of the cell: it stands in its new root by now.
 void GrantPath(const Context& context, int ruleset, const plan::PathGrant& grant) noexcept {
@@ -35,21 +45,57 @@ void GrantPath(const Context& context, int ruleset, const plan::PathGrant& grant
   sys::Close(fd);
 }
 
+// A descriptor of a file of the host is also its name, /proc/self/fd/N: without Landlock, a file
+// that was handed over for reading could be opened once more for writing, past every mount of the
+// cell, since the cell's user is the caller. What it was opened for stays possible (`>>
+// /dev/stderr`).
+void GrantDescriptor(const Context& context, int ruleset, std::uint64_t handled, int fd) noexcept {
+  const long flags = Check(context, kStage, sys::Fcntl(fd, F_GETFL), "fcntl", "F_GETFL");
+  const long mode = flags & O_ACCMODE;
+  std::uint64_t rights = kIoctlDevice;
+  rights |= mode != O_WRONLY ? kReadFile | kExecute : 0;
+  rights |= mode != O_RDONLY ? kWriteFile | kTruncate : 0;
+  const long result = landlock::AddPath(ruleset, fd, rights & handled);
+  // Pipes, sockets and memory files lie in no tree, and are never asked about (EBADFD).
+  if (result != -EBADFD) {
+    Check(context, kStage, result, "landlock_add_rule", "stdio");
+  }
+}
+
+// Whatever the cell may do with its files is up to its mounts; what lies outside of its root is
+// refused, whoever hands in a descriptor that leads there.
+void Fence(const Context& context, int ruleset, std::uint64_t handled) noexcept {
+  GrantPath(context, ruleset, {"/", static_cast<std::uint32_t>(handled)});
+}
+
 }  // namespace
 
 void EnterLandlock(Context* context) noexcept {
   const plan::Plan& plan = context->plan;
-  if (!plan.landlock) {
+  const long abi = landlock::Abi();
+  if (!plan.landlock && abi < kFenceAbi) {
     return;
   }
-  const long abi = Check(*context, kStage, landlock::Abi(), "landlock_create_ruleset", "version");
-  const landlock::Rights handled = {plan.landlock_fs, plan.landlock_net, plan.landlock_scoped};
+  Check(*context, kStage, abi, "landlock_create_ruleset", "version");
+  landlock::Rights handled = {plan.landlock_fs, plan.landlock_net, plan.landlock_scoped};
   // The plan was made for this kernel. Should it know less, the cell would be wider than asked.
   if (landlock::Downgrade(handled, static_cast<int>(abi)).missing != landlock::Rights{}) {
     Fail(*context, kStage, EOPNOTSUPP, "landlock_create_ruleset", "rights");
   }
+  const bool fenced = handled.fs == 0 && abi >= kFenceAbi;
+  if (fenced) {
+    handled.fs = landlock::KnownBy(static_cast<int>(abi)).fs;
+  }
   const int ruleset = static_cast<int>(
       Check(*context, kStage, landlock::Create(handled), "landlock_create_ruleset", ""));
+  if (fenced) {
+    Fence(*context, ruleset, handled.fs);
+  }
+  for (std::size_t i = 0; i < context->stdio_count && handled.fs != 0; ++i) {
+    if (context->stdio[i] >= 0) {
+      GrantDescriptor(*context, ruleset, handled.fs, context->stdio[i]);
+    }
+  }
   for (std::size_t i = 0; i < plan.landlock_paths.size; ++i) {
     GrantPath(*context, ruleset, plan.landlock_paths[i]);
   }
@@ -61,7 +107,7 @@ void EnterLandlock(Context* context) noexcept {
   Check(*context, kStage, landlock::Restrict(ruleset, 0), "landlock_restrict_self", "");
   sys::Close(ruleset);
   context->confirmed.landlock_abi = static_cast<std::uint32_t>(abi);
-  context->confirmed.landlock_fs = plan.landlock_fs;
+  context->confirmed.landlock_fs = static_cast<std::uint32_t>(handled.fs);
   context->confirmed.landlock_net = plan.landlock_net;
   context->confirmed.landlock_scoped = plan.landlock_scoped;
 }
