@@ -10,7 +10,7 @@ export const ROOT: string = fileURLToPath(new URL('../..', import.meta.url));
 
 /** `nobody` of most systems: owns nothing. */
 const UNPRIVILEGED = 65534;
-const STEP_TIMEOUT_MS = 20_000;
+const STEP_TIMEOUT_MS = 60_000;
 
 const isRoot = process.getuid?.() === 0;
 

@@ -33,7 +33,7 @@ for (const page of PAGES) {
   const sections = readSections(path.join(ROOT, page)).filter(hasSomethingToRun);
   describe.each(sections.length > 0 ? CALLERS : [])(`${page} as %s`, (caller) => {
     for (const section of sections) {
-      it(section.title, { timeout: 90_000 }, async () => {
+      it(section.title, { timeout: 180_000 }, async () => {
         await play(section, caller);
       });
     }
@@ -132,7 +132,7 @@ describe('every block', () => {
     const checked = everyBlock.filter(({ language }) => language === 'ts');
     expect(checked.length).toBeGreaterThan(0);
     expect(typeErrors(checked)).toEqual([]);
-  }, 60_000);
+  }, 240_000);
 });
 
 function typeErrors(blocks: readonly (Block & { page: string })[]): string[] {
