@@ -207,6 +207,10 @@ void Connection::Wake() const {
   [[maybe_unused]] const ssize_t written = write(wake_.Get(), &one, sizeof(one));
 }
 
+void Connection::Abandon() const {
+  sys::PidfdSendSignal(process_.Get(), SIGKILL);
+}
+
 void Connection::Close() {
   queue_.clear();
   socket_.Reset();

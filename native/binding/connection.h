@@ -51,6 +51,9 @@ class Connection {
   // Makes Wait() return.
   void Wake() const;
 
+  // Ends the launcher from another thread than the watcher, which sees the end and does the rest.
+  void Abandon() const;
+
   // Ends the launcher, if it has not ended, and reaps it. Its cells end with it.
   void Close();
 

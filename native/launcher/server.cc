@@ -229,6 +229,15 @@ bool Server::SentByStarter(const Packet& packet) {
 
 bool Server::Dispatch(const wire::ParsedRequest& request, std::vector<UniqueFd> fds) {
   const auto found = cells_.find(request.cell);
+  if (request.type == wire::Type::kClose) {
+    closed_ = true;
+    return true;
+  }
+  if (request.type == wire::Type::kSpawn && closed_) {
+    Send(MakeFailedEvent(request.cell, {Stage::k_clone, EPERM, "restrictSelf",
+                                        "this process has restricted itself"}));
+    return true;
+  }
   if (request.type == wire::Type::kSpawn) {
     return found == cells_.end() && HandleSpawn(request.spawn, std::move(fds));
   }

@@ -58,6 +58,8 @@ class Server {
   bool connected_ = true;
   bool waiting_for_room_ = false;
   bool sender_known_ = false;
+  // Held here, since the caller is not to be trusted any more.
+  bool closed_ = false;
   child::Facts facts_ = {};
   std::optional<Failure> facts_failure_;
   HostIdPool ids_;

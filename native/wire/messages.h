@@ -27,6 +27,7 @@ enum class Type : std::uint32_t {
   kSpawn = 1,
   kSignal = 2,
   kKill = 3,
+  kClose = 4,
   // launcher -> addon
   kStarted = 16,
   kFailed = 17,
@@ -62,6 +63,12 @@ struct SignalRequest {
 };
 
 struct KillRequest {
+  Header header;
+};
+
+// No further cell is started, whoever asks: the caller has restricted itself, and would have back
+// through its launcher what it gave up. header.cell is of no meaning, and not 0.
+struct CloseRequest {
   Header header;
 };
 

@@ -68,6 +68,8 @@ bool ParseRequest(const std::uint8_t* data, std::size_t size, std::size_t descri
       return signal.signal >= 0 && signal.signal < NSIG;
     case Type::kKill:
       return descriptors == 0 && size == sizeof(KillRequest);
+    case Type::kClose:
+      return descriptors == 0 && size == sizeof(CloseRequest);
     default:
       return false;
   }

@@ -85,6 +85,13 @@ CLOISTER_TEST("another version, cell 0 and the launcher's own types are refused"
   CHECK(!Accepts(Bytes(&request, sizeof(request)), 0));
 }
 
+CLOISTER_TEST("closing the launcher carries nothing but its header") {
+  cloister::wire::CloseRequest request = {{kVersion, Type::kClose, 1}};
+  CHECK(Accepts(Bytes(&request, sizeof(request)), 0));
+  CHECK(!Accepts(Bytes(&request, sizeof(request)), 1));
+  CHECK(!Accepts(Bytes(&request, sizeof(request), 1), 0));
+}
+
 CLOISTER_TEST("signals are real ones") {
   SignalRequest request = {{kVersion, Type::kSignal, 7}, SIGTERM, 0};
   CHECK(Accepts(Bytes(&request, sizeof(request)), 0));
