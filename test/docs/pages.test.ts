@@ -60,7 +60,8 @@ async function play({ blocks }: Section, caller: Caller): Promise<void> {
       } else if (isScript(block.language) && block.file === undefined) {
         const name = `line-${block.line}.mjs`;
         folder.write(name, javaScriptOf(block.text));
-        expect(await folder.run(`node ${name}`), `line ${block.line}`).toMatchObject({ status: 0 });
+        const { output, status } = await folder.run(`node ${name}`);
+        expect(status, `line ${block.line}: ${output}`).toBe(0);
       }
     }
   } finally {
