@@ -4,7 +4,8 @@ import { notFound, type PolicyIssue, policyError, unsupported } from '../errors.
 import type { Enforcement } from '../policy/types.js';
 import type { CellPolicy, SpawnRequest } from '../policy/valid.js';
 import { candidates } from './command.js';
-import { type MountTable, mountTable, type PlanContext, type PlanHost, planContext } from './context.js';
+import { landlockAbi, type MountTable, mountTable, type PlanContext, type PlanHost, planContext } from './context.js';
+import { planFence, type Restricted } from './fence.js';
 import { emit } from './emit.js';
 import { applyGrants } from './grants.js';
 import { planNamespaces, planScopes } from './isolation.js';
@@ -42,9 +43,10 @@ export class Planner {
     const context = planContext(this.#host, this.#mounts, policy);
     const namespaces = planNamespaces(context, policy);
     requireProc(context);
-    const landlock = planScopes(context, policy, namespaces);
+    const scopes = planScopes(context, policy, namespaces);
     const limits = planLimits(context, policy);
     const { mounts, workDirectories } = this.#planMounts(context, policy);
+    const landlock = planLandlock(context, mounts, scopes);
     const plan: Plan = {
       version: 1,
       backend: 'namespaces',
@@ -133,6 +135,33 @@ function reported<T>(part: string, act: () => T): T {
   }
 }
 
+/** Scopes and files in one domain. */
+function planLandlock(
+  context: PlanContext,
+  mounts: readonly MountOperation[],
+  scoped: NonNullable<Plan['landlock']>['scoped'],
+): Plan['landlock'] {
+  let restricted: readonly Restricted[] = context.restricted;
+  for (;;) {
+    const fence = planFence(landlockAbi(context), mounts, restricted);
+    if (fence === null || !('conflict' in fence)) {
+      return fence === null && scoped.length === 0 ? null : { scoped, ...fence };
+    }
+    const { conflict } = fence;
+    giveUp(context, conflict);
+    restricted = restricted.filter((other) => other !== conflict);
+  }
+}
+
+function giveUp({ degrade, missing }: PlanContext, { path }: Restricted): void {
+  const feature = `the letters of unveil["${path}"]`;
+  const reason = 'it lies in a place where more is allowed, and what is allowed there holds for everything below';
+  if (!degrade) {
+    throw unsupported(feature, reason, "write both 'w' and 'c', move it out of there, or set onUnsupported: 'degrade'");
+  }
+  missing.push({ feature, reason });
+}
+
 function requireProc({ features, degrade, missing }: PlanContext): void {
   if (features.freshProc) {
     return;
@@ -160,10 +189,17 @@ function checkWorkingDirectory(tree: Tree, cwd: string): void {
 }
 
 function expected(context: PlanContext, plan: Plan, limits: NonNullable<Enforcement['limits']>): Enforcement {
-  const abi = context.support.landlock?.abi ?? 0;
   return {
     noNewPrivileges: true,
-    landlock: plan.landlock === null ? null : { abi, handledFs: [], handledNet: [], scoped: [...plan.landlock.scoped] },
+    landlock:
+      plan.landlock === null
+        ? null
+        : {
+            abi: landlockAbi(context),
+            handledFs: [...(plan.landlock.handledFs ?? [])],
+            handledNet: [...(plan.landlock.handledNet ?? [])],
+            scoped: [...plan.landlock.scoped],
+          },
     seccomp: plan.filter === null ? null : { filters: 1, instructions: 0 },
     namespaces: [...plan.namespaces],
     rootFileSystem: 'pivot_root',

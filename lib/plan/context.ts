@@ -6,6 +6,7 @@ import type { CellPolicy } from '../policy/valid.js';
 import { POWERFUL_FILE_SYSTEMS } from '../policy/powerful-paths.js';
 import type { Enforcement } from '../policy/types.js';
 import { isWithin } from '../util/paths.js';
+import type { Restricted } from './fence.js';
 import type { Plan } from './types.js';
 
 /** The machine: the same for every plan of a process. */
@@ -33,6 +34,8 @@ export interface PlanContext extends PlanHost, MountTable {
   readonly degrade: boolean;
   /** Grows while the plan is made. */
   readonly missing: Enforcement['missing'];
+  /** Directories whose letters Landlock holds; grows while the plan is made. */
+  readonly restricted: Restricted[];
 }
 
 export function mountTable(mounts: ReturnType<HostFiles['mounts']>): MountTable {
@@ -60,7 +63,13 @@ export function planContext(
     idMapped: features.realRoot && !user.hostRoot,
     degrade: onUnsupported === 'degrade',
     missing: [],
+    restricted: [],
   };
+}
+
+/** 0: no Landlock. */
+export function landlockAbi({ support }: PlanContext): number {
+  return support.landlock?.abi ?? 0;
 }
 
 /** Without id maps a root caller's cell would see the caller's files as somebody else's. */

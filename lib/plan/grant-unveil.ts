@@ -4,7 +4,8 @@ import { notFound, unsupported } from '../errors.js';
 import { unveilPath } from '../policy/normalize.js';
 import { isProvided } from '../policy/powerful-paths.js';
 import type { UnveilEntry } from '../policy/valid.js';
-import type { PlanContext } from './context.js';
+import { landlockAbi, type PlanContext } from './context.js';
+import { fenceHolds } from './fence.js';
 import { lettersByMount } from './letters.js';
 import { attach, type Grant, kindOf, showSource, source } from './placing.js';
 import { Refusal } from './refusal.js';
@@ -36,7 +37,8 @@ export function unveilGrants(context: PlanContext, tree: Tree, entry: UnveilEntr
   }
   const file = source(context, real, { writable: permissions.write || permissions.create, explicit: false });
   const answer = lettersByMount(permissions, file.kind);
-  if (answer.beyond !== null) {
+  const fenced = answer.beyond !== null && file.kind === 'directory' && fenceHolds(permissions, landlockAbi(context));
+  if (answer.beyond !== null && !fenced) {
     allowBeyond(context, `${at}: '${entry.letters}'`, answer.beyond);
   }
   if (real !== path) {
@@ -50,6 +52,9 @@ export function unveilGrants(context: PlanContext, tree: Tree, entry: UnveilEntr
   }
   if (!isFirst(later, real, entry.letters)) {
     return [];
+  }
+  if (fenced) {
+    context.restricted.push({ path: real, permissions });
   }
   const { writable, executable } = answer;
   const options = { source: real, ...kindOf(context, file), writable, executable, optional: false };

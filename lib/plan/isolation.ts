@@ -2,7 +2,7 @@
 
 import { unsupported } from '../errors.js';
 import type { CellPolicy } from '../policy/valid.js';
-import type { PlanContext } from './context.js';
+import { landlockAbi, type PlanContext } from './context.js';
 import type { NamespaceName, Plan } from './types.js';
 
 /** A cell is built with these; there is none without. */
@@ -49,12 +49,12 @@ export function planScopes(
   context: PlanContext,
   { scope }: CellPolicy,
   namespaces: readonly NamespaceName[],
-): Plan['landlock'] {
+): NonNullable<Plan['landlock']>['scoped'] {
   if (scope === false) {
-    return null;
+    return [];
   }
-  if ((context.support.landlock?.abi ?? 0) >= SCOPES_ABI) {
-    return { scoped: SCOPES };
+  if (landlockAbi(context) >= SCOPES_ABI) {
+    return SCOPES;
   }
   if (!namespaces.includes('net')) {
     const reason =
@@ -68,5 +68,5 @@ export function planScopes(
     }
     context.missing.push({ feature: 'scope', reason });
   }
-  return null;
+  return [];
 }
