@@ -79,6 +79,13 @@ bool IsDead(const TaskList& tasks, int tid) noexcept {
   return end != nullptr && (end[2] == 'Z' || end[2] == 'X');
 }
 
+// A kernel thread that works for an io_uring ring: it is listed, and never runs a handler.
+bool IsRingWorker(const TaskList& tasks, int tid) noexcept {
+  char name[kCommSize];
+  tasks.Read(tid, "comm", name, sizeof(name));
+  return name[0] == 'i' && name[1] == 'o' && name[2] == 'u' && name[3] == '-';
+}
+
 }  // namespace
 
 World* World::Prepare() noexcept {
@@ -185,6 +192,7 @@ bool World::Stop(int task_directory, StopFailure* failure) noexcept {
   process_ = sys::Getpid();
   self_ = sys::Gettid();
   sys::SetMask(&sys::kAllSignals, &mask_);
+  hopeless_ = false;
   bool stopped = InstallHandler(failure);
   for (int attempt = 0; stopped && attempt < kAttempts; ++attempt) {
     *failure = {};
@@ -194,7 +202,7 @@ bool World::Stop(int task_directory, StopFailure* failure) noexcept {
     }
     SetPhase(kRelease);
     // A thread may have waited, with all signals blocked, for one that was stopped.
-    stopped = failure->problem == StopProblem::kUnreachable;
+    stopped = failure->problem == StopProblem::kUnreachable && !hopeless_;
     if (stopped && attempt + 1 < kAttempts) {
       sys::Call(SYS_nanosleep, sys::Arg(&kPauseTime), 0);
     }
@@ -299,6 +307,9 @@ bool World::AwaitParked(const TaskList& tasks, std::uint64_t deadline) noexcept 
         slot.state.compare_exchange_strong(expected, Word(generation_, kGone));
       } else if (now > start + kSuspicious && IsDead(tasks, slot.tid)) {
         slot.state.compare_exchange_strong(expected, Word(generation_, kDead));
+      } else if (now > start + kSuspicious && IsRingWorker(tasks, slot.tid)) {
+        hopeless_ = true;
+        return false;
       } else {
         underway = true;
         if (again) {

@@ -106,6 +106,8 @@ class World {
   // Changes whenever a thread has something to tell.
   std::atomic<std::uint32_t> news_{0};
   const Restriction* restriction_ = nullptr;
+  // Trying again would change nothing.
+  bool hopeless_ = false;
   sys::SignalMask mask_ = 0;
   // Whose signal it is when we do not need it.
   sys::KernelAction previous_ = {};
