@@ -1,8 +1,10 @@
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include "deed.h"
@@ -102,6 +104,67 @@ static long do_bind_unix(char** args) {
   return result;
 }
 
+// One descriptor by SCM_RIGHTS (unix(7)).
+static long pass(int socket, int* fd, int sending) {
+  char byte = 0;
+  char control[CMSG_SPACE(sizeof(int))] = {0};
+  struct iovec part = {&byte, 1};
+  struct msghdr message = {
+      .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+  if (!sending) {
+    if (recvmsg(socket, &message, 0) < 0) {
+      return -errno;
+    }
+    const struct cmsghdr* header = CMSG_FIRSTHDR(&message);
+    if (header == NULL) {
+      return -EPROTO;
+    }
+    memcpy(fd, CMSG_DATA(header), sizeof *fd);
+    return 0;
+  }
+  struct cmsghdr* header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof *fd);
+  memcpy(CMSG_DATA(header), fd, sizeof *fd);
+  return sendmsg(socket, &message, 0) < 0 ? -errno : 0;
+}
+
+/* serve-descriptor,SOCKET,PATH: gives one descriptor of a path to whoever connects first */
+static long do_serve_descriptor(char** args) {
+  struct sockaddr_un address;
+  const socklen_t size = unix_address(&address, args[0], 0);
+  const int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+  int fd = open(args[1], O_RDONLY);
+  if (fd < 0 || bind(listener, (const struct sockaddr*)&address, size) != 0 ||
+      chmod(args[0], 0666) != 0 || listen(listener, 1) != 0) {
+    return -errno;
+  }
+  printf("serving\n");
+  fflush(stdout);
+  const int peer = accept(listener, NULL, NULL);
+  return peer < 0 ? -errno : pass(peer, &fd, 1);
+}
+
+/* use-descriptor,SOCKET,NAME: takes a directory from there, opens a file in it, and what its ".."
+ * leads to; tells the last */
+static long do_use_descriptor(char** args) {
+  struct sockaddr_un address;
+  const socklen_t size = unix_address(&address, args[0], 0);
+  const int peer = socket(AF_UNIX, SOCK_STREAM, 0);
+  int directory = -1;
+  if (connect(peer, (const struct sockaddr*)&address, size) != 0) {
+    return -errno;
+  }
+  const long received = pass(peer, &directory, 0);
+  if (received < 0) {
+    return received;
+  }
+  const int above = openat(directory, "../../../../../../etc/hostname", O_RDONLY);
+  tell("%s", above >= 0 ? "OK" : errno == EACCES ? "EACCES" : "failed");
+  return openat(directory, args[1], O_RDONLY) < 0 ? -errno : 0;
+}
+
 /* interface-down,NAME */
 static long do_interface_down(char** args) {
   struct ifreq request = {0};
@@ -120,4 +183,6 @@ const struct deed network_deeds[] = {{"connect", do_connect},
                                      {"socket", do_socket},
                                      {"bind-unix", do_bind_unix},
                                      {"interface-down", do_interface_down},
+                                     {"serve-descriptor", do_serve_descriptor},
+                                     {"use-descriptor", do_use_descriptor},
                                      {NULL, NULL}};
