@@ -66,9 +66,19 @@ export interface RestrictResult {
   scoped: number;
 }
 
+export interface LandlockState {
+  /** Of this kernel; 0: none. */
+  abi: number;
+  /** Mask of the errata that it has mended. */
+  errata: number;
+  /** What earlier calls handle of files, as a mask. */
+  handledFs: number;
+  /** Filters that earlier calls have installed. */
+  filters: number;
+}
+
 export interface RestrictFunctions {
-  /** The ABI of this kernel's Landlock, 0 for none, and the mask of errata that it has mended. */
-  landlockState(): { abi: number; errata: number };
+  landlockState(): LandlockState;
   /** A ruleset that handles these rights (masks); a descriptor to be closed by the caller. Throws NativeFailure. */
   createRuleset(fs: number, net: number, scoped: number): number;
   openPaths(paths: readonly string[]): OpenedPath[];

@@ -5,7 +5,12 @@ import { loadNative } from '../native/binding.js';
 import { capabilityMask, mask } from '../native/encode.js';
 import type { NativeFailure } from '../native/functions.js';
 import { FS_MASKS, NET_MASKS, SCOPE_MASKS } from '../native/landlock-masks.js';
-import type { RestrictFunctions, RestrictRequest, RestrictResult } from '../native/restrict-functions.js';
+import type {
+  LandlockState,
+  RestrictFunctions,
+  RestrictRequest,
+  RestrictResult,
+} from '../native/restrict-functions.js';
 import {
   downgrade,
   type LandlockKernel,
@@ -13,6 +18,7 @@ import {
   type Missing,
   THREAD_SYNC_ABI,
 } from '../plan/landlock.js';
+import { FS_RIGHTS } from '../plan/landlock-rights.js';
 import { parseRestriction, type SelfPolicy } from '../policy/parse-restriction.js';
 import type { Enforcement, RestrictionPolicy } from '../policy/types.js';
 import { describeCalls } from './descriptions.js';
@@ -36,7 +42,8 @@ export function restrictSelf(policy: RestrictionPolicy): Enforcement {
   const self = parseRestriction(policy);
   const native: RestrictFunctions = loadNative().addon;
   const kernel = native.landlockState();
-  const { rights, missing } = downgrade(wishOf(self), kernel);
+  const { rights: wanted, missing } = downgrade(wishOf(self), kernel);
+  const rights = withMoving(wanted, kernel);
   const filter = selfFilter(self, native, rights.scoped.includes('signal') ? 'any' : { pid: process.pid });
   const handles = [rights.handledFs, rights.handledNet, rights.scoped].some((names) => names.length > 0);
   const descriptors: number[] = [];
@@ -77,7 +84,18 @@ function grantFiles(context: GrantContext, { unveil, pledge }: SelfPolicy, missi
     grantMoving(context);
   }
   grantReading(context, impliedPaths(pledge ?? []));
-  return !rootReadable;
+  return !rootReadable && (unveil !== null || impliesPaths(pledge ?? []));
+}
+
+/**
+ * Where an earlier domain restricts files, a further one forbids moving them between directories even if it restricts ports alone, unless it
+ * grants that. Under a filter the root directory could not be opened for such a rule.
+ */
+function withMoving(rights: LandlockRights, { abi, handledFs, filters }: LandlockState): LandlockRights {
+  const others = rights.handledNet.length + rights.scoped.length > 0;
+  return rights.handledFs.length === 0 && others && handledFs !== 0 && filters === 0 && abi >= FS_RIGHTS.refer.abi
+    ? { ...rights, handledFs: ['refer'] }
+    : rights;
 }
 
 function createRuleset(native: RestrictFunctions, rights: LandlockRights): number {

@@ -277,6 +277,11 @@ RestrictFailure RestrictProcess(const Request& asked, Report* report) {
   return {};
 }
 
+Earlier EarlierRestrictions() {
+  const std::lock_guard guard(g_lock);
+  return {g_handled, g_own_filters};
+}
+
 int TaskDirectory() {
   const std::lock_guard guard(g_lock);
   const RestrictFailure failure = OpenTasks();

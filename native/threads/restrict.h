@@ -58,6 +58,13 @@ struct RestrictFailure {
   [[nodiscard]] bool Failed() const { return !call.empty(); }
 };
 
+// What earlier calls have done.
+struct Earlier {
+  landlock::Rights handled;
+  std::uint32_t filters;
+};
+[[nodiscard]] Earlier EarlierRestrictions();
+
 // /proc/self/task, opened at the first call and kept: a later restriction needs it, and may not be
 // able to open it. A negative error number.
 [[nodiscard]] int TaskDirectory();

@@ -58,6 +58,7 @@ bool ParseStatus(const char* text, Status* status) noexcept {
                         Number(text, "CapEff:", 16, &status->effective) &&
                         Number(text, "CapInh:", 16, &status->inheritable) &&
                         Number(text, "CapAmb:", 16, &status->ambient) &&
+                        Number(text, "SigPnd:", 16, &status->pending) &&
                         Number(text, "NoNewPrivs:", 10, &no_new_privileges) &&
                         Number(text, "Seccomp:", 10, &seccomp);
   // Absent before 5.9.

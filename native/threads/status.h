@@ -17,6 +17,8 @@ struct Status {
   std::uint32_t seccomp;
   // Since 5.9; 0 before.
   std::uint32_t filters;
+  // Signals that wait for the thread; bit N - 1 stands for signal N.
+  std::uint64_t pending;
 };
 
 // False when a member is missing or no number.

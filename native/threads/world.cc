@@ -7,6 +7,7 @@
 
 #include "native/child/text.h"
 #include "native/linux/syscalls.h"
+#include "native/threads/status.h"
 
 namespace cloister::threads {
 
@@ -77,6 +78,18 @@ bool IsDead(const TaskList& tasks, int tid) noexcept {
     end = *at == ')' ? at : end;
   }
   return end != nullptr && (end[2] == 'Z' || end[2] == 'X');
+}
+
+// Also where it cannot be told: once files are restricted.
+bool HasSignalWaiting(const TaskList& tasks, int tid) noexcept {
+  const long fd = tasks.Open(tid, "status");
+  if (fd < 0) {
+    return true;
+  }
+  Status status = {};
+  const bool known = ReadStatus(static_cast<int>(fd), &status);
+  sys::Close(static_cast<int>(fd));
+  return !known || (status.pending & sys::MaskOf(kSignal)) != 0;
 }
 
 // A kernel thread that works for an io_uring ring: it is listed, and never runs a handler.
@@ -312,8 +325,9 @@ bool World::AwaitParked(const TaskList& tasks, std::uint64_t deadline) noexcept 
         return false;
       } else {
         underway = true;
-        if (again) {
-          // The number may have passed to a thread that was never sent anything.
+        if (again && !HasSignalWaiting(tasks, slot.tid)) {
+          // The number has passed to a thread that was never sent anything, or it is in the handler
+          // by now. Not sent twice without need: each signal interrupts what the thread does next.
           static_cast<void>(Send(&slot));
         }
       }

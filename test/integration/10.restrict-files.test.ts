@@ -51,7 +51,7 @@ describe.each(USERS)('files of a process that restricts itself, as %s', (user) =
         const main = tryAll();
         const pool = await fs.promises.readFile(`${base}/w/file`).then(
           () => 'read',
-          (error: NodeJS.ErrnoException) => error.code,
+          (error: unknown) => (error as NodeJS.ErrnoException).code,
         );
         const worker = await new Promise((resolve) => {
           const source = `try { require('fs').readFileSync('${base}/w/file'); postMessage('read') } catch (error) { postMessage(error.code) }`;
@@ -209,6 +209,32 @@ describe.each(USERS)('files of a process that restricts itself, as %s', (user) =
       ],
       written: 'EACCES',
     });
+  });
+
+  it('lets files be moved between directories that have c, also after a call about something else', async () => {
+    const result = await inSubprocess(
+      ({ restrictSelf, fs }) => {
+        const base = fs.mkdtempSync('/tmp/cloister-restrict-');
+        for (const name of ['a', 'b', 'closed']) {
+          fs.mkdirSync(`${base}/${name}`);
+        }
+        fs.writeFileSync(`${base}/a/file`, '');
+        const move = (from: string, to: string) => {
+          try {
+            fs.renameSync(`${base}/${from}/file`, `${base}/${to}/file`);
+            return 'moved';
+          } catch (error) {
+            return (error as NodeJS.ErrnoException).code;
+          }
+        };
+        restrictSelf({ unveil: { [`${base}/a`]: 'rwc', [`${base}/b`]: 'rwc', [`${base}/closed`]: 'rw' } });
+        const first = [move('a', 'b'), move('b', 'closed')];
+        restrictSelf({ tcp: { connect: [443] } });
+        return [...first, move('b', 'a'), move('a', 'closed')];
+      },
+      { user },
+    );
+    expect(result).toEqual(['moved', 'EACCES', 'moved', 'EACCES']);
   });
 
   it('ends with E2BIG at the seventeenth domain, and the process goes on', async () => {

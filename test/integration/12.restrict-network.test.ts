@@ -16,21 +16,24 @@ describe.each(USERS)('network of a process that restricts itself, as %s', (user)
           new Promise((resolve) => {
             const socket = net.connect(port, '127.0.0.1');
             socket.once('connect', () => resolve('connected'));
-            socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code));
+            socket.once('error', (error: unknown) => resolve((error as NodeJS.ErrnoException).code));
           });
         const bind = (port: number) =>
           listen(port).then(
-            (server) => server.close() && 'bound',
-            (error: NodeJS.ErrnoException) => error.code,
+            (server) => {
+              server.close();
+              return 'bound';
+            },
+            (error: unknown) => (error as NodeJS.ErrnoException).code,
           );
         const servers = await Promise.all([listen(0), listen(0), listen(0)]);
         const [listed = 0, other = 0, free = 0] = servers.map(portOf);
-        servers[2]?.close();
+        servers[2].close();
         const before = [await connect(listed), await connect(other), await bind(free)];
         const enforcement = restrictSelf({ tcp: { connect: [listed], bind: [free] } });
         const after = [await connect(listed), await connect(other), await bind(free), await bind(0)];
-        servers[0]?.close();
-        servers[1]?.close();
+        servers[0].close();
+        servers[1].close();
         return { before, after, handled: enforcement.landlock?.handledNet, files: enforcement.rootFileSystem };
       },
       { user },

@@ -11,7 +11,7 @@ describe.each(USERS)('privileges of a process that restricts itself, as %s', (us
         const chown = () =>
           fs.promises.chown(file, 12_345, 12_345).then(
             () => 'changed',
-            (error: NodeJS.ErrnoException) => error.code,
+            (error: unknown) => (error as NodeJS.ErrnoException).code,
           );
         const before = await chown();
         const enforcement = restrictSelf({ scope: false });
@@ -59,7 +59,9 @@ describe.runIf(USERS.includes('root'))('capabilities to keep', () => {
         const server = net.createServer().listen(81, '127.0.0.1');
         await events.once(server, 'listening');
         server.close();
-        const chown = await fs.promises.chown('/tmp', 1, 1).catch((error: NodeJS.ErrnoException) => error.code);
+        const chown = await fs.promises
+          .chown('/tmp', 1, 1)
+          .catch((error: unknown) => (error as NodeJS.ErrnoException).code);
         return { capabilities, chown };
       },
       { user: 'root' },

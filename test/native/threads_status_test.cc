@@ -20,6 +20,7 @@ using cloister::threads::Status;
 constexpr char kStatus[] =
     "Name:\tCapPrm:\n"
     "Threads:\t11\n"
+    "SigPnd:\t0000000100000000\n"
     "CapInh:\t0000000000000000\n"
     "CapPrm:\t000001ffffffffff\n"
     "CapEff:\t0000000000000400\n"
@@ -37,6 +38,7 @@ CLOISTER_TEST("a status is read by the names at the starts of its lines") {
   CHECK_EQ(status.no_new_privileges, 1U);
   CHECK_EQ(status.seccomp, 2U);
   CHECK_EQ(status.filters, 12U);
+  CHECK_EQ(status.pending, std::uint64_t{1} << 32);
 }
 
 CLOISTER_TEST("a status that lacks a member is refused, but for the count of filters") {
