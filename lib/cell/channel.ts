@@ -45,11 +45,7 @@ export class CellChannel {
     if (event.type === 'failed' || event.type === 'ended') {
       this.#listeners.delete(event.cell);
     }
-    if (listener !== undefined) {
-      listener(event);
-    } else if (event.type === 'started' && event.terminal >= 0) {
-      this.addon.closeDescriptor(event.terminal);
-    }
+    listener?.(event);
   }
 }
 

@@ -17,7 +17,7 @@ import { outcomeReason } from './outcome.js';
 import type { CellStart } from './prepare.js';
 import { signalName, signalNumber } from './signals.js';
 import { CellStdio, type StdioStream, stdioKinds } from './stdio.js';
-import { TerminalStream } from './terminal.js';
+import { checkSize, type TerminalSize } from './terminal.js';
 
 const SIGTERM = 15;
 const SIGKILL = 9;
@@ -36,7 +36,11 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
 
   readonly #start: CellStart;
   readonly #channel: CellChannel;
-  readonly #terminal: TerminalStream | null;
+  /** Position of the first stream that carries output: a terminal's only one is stdin as well. */
+  readonly #firstOutput: 0 | 1;
+  #cell = 0;
+  /** A size for a terminal that is not there yet. */
+  #size: TerminalSize | null = null;
   readonly #stdio: CellStdio;
   #phase: Phase = 'starting';
   #referenced = false;
@@ -61,9 +65,11 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
     this.#ending = new CellEnding(channel.addon);
     this.spawnfile = request.command;
     this.spawnargs = start.plan.command.argv;
-    this.#terminal = request.pty === null ? null : this.#makeTerminal(request.pty);
-    if (this.#terminal !== null) {
-      this.resize = (columns, rows) => this.#terminal?.resize(columns, rows);
+    this.#firstOutput = request.pty === null ? 1 : 0;
+    if (request.pty !== null) {
+      this.resize = (columns, rows) => {
+        this.#resize({ columns, rows });
+      };
     }
     this.#stdio = this.#launch(stdioKinds(request.stdio, request.pty !== null));
     this.#countCloses();
@@ -126,7 +132,9 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
 
   /** Closes the command's standard input, if it is a pipe. */
   endInput(): void {
-    if (!this.#stdio.closeUntouched(0)) {
+    if (this.#firstOutput === 0) {
+      this.stdin?.end();
+    } else if (!this.#stdio.closeUntouched(0)) {
       (this.#stdio.opened(0) as Writable | null)?.end();
     }
   }
@@ -146,6 +154,7 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
       const spawned = this.#channel.spawn(encodePlan(plan, filter), kinds, (event) => {
         this.#handle(event);
       });
+      this.#cell = spawned.cell;
       this.#ending.cellIs(spawned.cell);
       descriptors = spawned.descriptors;
     } catch (error) {
@@ -165,8 +174,8 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
   }
 
   #makeStdio(kinds: readonly number[], descriptors: readonly number[] | null): CellStdio {
-    return new CellStdio(kinds, descriptors, this.#channel.addon, this.#terminal, (stream, position) => {
-      if (position > 0) {
+    return new CellStdio(kinds, descriptors, this.#channel.addon, (stream, position) => {
+      if (position >= this.#firstOutput) {
         stream.once('close', () => {
           this.#maybeClose();
         });
@@ -213,19 +222,11 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
     return startError(this.spawnfile, failure, this.#start.advice);
   }
 
-  #started(pid: number, terminal: number, confirmed: ConfirmedState): void {
+  #started(pid: number, terminal: boolean, confirmed: ConfirmedState): void {
     const { plan, filter, expected } = this.#start;
-    if (this.#refusal === null) {
-      this.#refusal = refusal(
-        this.spawnfile,
-        shortfalls(plan, filter, confirmed),
-        plan.terminal !== null && terminal < 0,
-      );
-    }
+    const missing = shortfalls(plan, filter, confirmed);
+    this.#refusal ??= refusal(this.spawnfile, missing, plan.terminal !== null && !terminal);
     if (this.#refusal !== null) {
-      if (terminal >= 0) {
-        this.#channel.addon.closeDescriptor(terminal);
-      }
       this.#ending.kill();
       return;
     }
@@ -234,8 +235,8 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
     this.#enforcement = confirmedEnforcement(expected, confirmed);
     this.#startedAt = performance.now();
     this.#deadline = plan.wallTime === null ? Number.POSITIVE_INFINITY : this.#startedAt + plan.wallTime;
-    if (terminal >= 0) {
-      this.#stdio.connectTerminal(terminal);
+    if (this.#size !== null) {
+      this.#resize(this.#size);
     }
     this.#stdio.startReading();
     this.#ending.commandStarted();
@@ -312,7 +313,6 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
     this.exitCode = error instanceof CloisterError ? (error.errno ?? null) : null;
     this.#release();
     this.#stopListening?.();
-    this.#terminal?.abandon();
     this.#closeInput();
     this.#stdio.startReading();
     this.#outcome.reject(error);
@@ -339,17 +339,13 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
   // ---- streams
 
   #countCloses(): void {
-    // Both directions of a terminal are one stream.
-    for (let position = 1; position < this.#stdio.length; position += 1) {
+    for (let position = this.#firstOutput; position < this.#stdio.length; position += 1) {
       this.#closesMissing += this.#stdio.isOpen(position) ? 1 : 0;
     }
-    this.#terminal?.once('close', () => {
-      this.#maybeClose();
-    });
   }
 
   #closeInput(): void {
-    if (this.#terminal === null && !this.#stdio.closeUntouched(0)) {
+    if (this.#firstOutput === 1 && !this.#stdio.closeUntouched(0)) {
       (this.#stdio.opened(0) as Writable | null)?.destroy();
     }
   }
@@ -357,7 +353,7 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
   // Output that nobody reads would keep its stream from ending. On the next tick: a listener of 'exit' may still begin to read.
   #drainLater(): void {
     process.nextTick(() => {
-      for (let position = 0; position < this.#stdio.length; position += 1) {
+      for (let position = this.#firstOutput; position < this.#stdio.length; position += 1) {
         const stream = this.#stdio.opened(position);
         if (this.#stdio.closeUntouched(position)) {
           this.#maybeClose();
@@ -375,10 +371,13 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
     }
   }
 
-  #makeTerminal(size: { columns: number; rows: number }): TerminalStream {
-    return new TerminalStream(size, (descriptor, columns, rows) => {
-      this.#channel.addon.resizeTerminal(descriptor, columns, rows);
-    });
+  #resize(size: TerminalSize): void {
+    checkSize(size);
+    if (this.#phase === 'starting') {
+      this.#size = size;
+    } else {
+      this.#channel.addon.resizeTerminal(this.#cell, size.columns, size.rows);
+    }
   }
 }
 

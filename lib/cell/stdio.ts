@@ -6,7 +6,6 @@ import { Duplex, Readable, type Stream, Writable } from 'node:stream';
 import { policyError } from '../errors.js';
 import { type CloisterAddon, StdioKind } from '../native/functions.js';
 import type { ValidStdio } from '../policy/valid.js';
-import type { TerminalStream } from './terminal.js';
 
 export type StdioStream = Readable | Writable | null;
 
@@ -71,7 +70,6 @@ export class CellStdio {
   readonly length: number;
   readonly #kinds: readonly number[];
   readonly #addon: CloisterAddon;
-  readonly #terminal: TerminalStream | null;
   readonly #onOpen: (stream: Readable | Writable, position: number) => void;
   /** Descriptors without a stream; -1 where there is one, or nothing. */
   readonly #untouched: number[];
@@ -83,21 +81,14 @@ export class CellStdio {
     kinds: readonly number[],
     descriptors: readonly number[] | null,
     addon: CloisterAddon,
-    terminal: TerminalStream | null,
     onOpen: (stream: Readable | Writable, position: number) => void,
   ) {
     this.length = kinds.length;
     this.#kinds = kinds;
     this.#addon = addon;
-    this.#terminal = terminal;
     this.#onOpen = onOpen;
     this.#untouched = kinds.map((_, position) => descriptors?.[position] ?? -1);
-    this.#streams = kinds.map((kind, position) => {
-      if (kind === StdioKind.terminal) {
-        return position < 2 ? terminal : null;
-      }
-      return kind >= StdioKind.ignore ? null : undefined;
-    });
+    this.#streams = kinds.map((kind) => (kind >= StdioKind.ignore ? null : undefined));
   }
 
   /** Whether there is a stream, or a descriptor for one. */
@@ -111,6 +102,10 @@ export class CellStdio {
   }
 
   stream(position: number): StdioStream {
+    if (this.#kinds[position] === StdioKind.terminal && position > 0) {
+      // One stream for both directions, and nothing of its own for standard error.
+      return position === 1 ? this.stream(0) : null;
+    }
     const known = this.#streams[position];
     if (known !== undefined || position >= this.length) {
       return known ?? null;
@@ -145,11 +140,6 @@ export class CellStdio {
       }
     }
   }
-
-  connectTerminal(descriptor: number): void {
-    this.#terminal?.connect(descriptor);
-    this.#addon.takeDescriptor(descriptor);
-  }
 }
 
 /**
@@ -164,6 +154,11 @@ class EndSocket extends net.Socket {
     this.#mayRead = false;
     if (mayRead) {
       this.startReading();
+    }
+    if (kind === StdioKind.terminal) {
+      Object.assign(this, { isTTY: true });
+      // Typed when the program has ended already: no error, as with the stdin of a child process, which is destroyed at its exit.
+      this.on('error', () => undefined);
     }
   }
 
@@ -187,7 +182,8 @@ function endedStream(kind: number): Readable | Writable {
     case StdioKind.pipeToCell:
       return new Writable().destroy();
     case StdioKind.duplex:
-      return new Duplex().destroy();
+    case StdioKind.terminal:
+      return new Duplex({ read: () => undefined }).destroy();
     default:
       return Readable.from([]);
   }

@@ -9,7 +9,7 @@ export interface HostInfo {
   readonly features: HostFeatures;
 }
 
-let cached: HostInfo | undefined;
+let cached: { readonly uid: number | undefined; readonly info: HostInfo } | undefined;
 
 /**
  * Says what this machine can enforce and, where namespaces are blocked, why and the mend. Found by trying, once per process; a few milliseconds.
@@ -28,8 +28,12 @@ export function probe(): Support {
 
 /** The same, with what only plans and hints need. */
 export function hostInfo(): HostInfo {
-  cached ??= look();
-  return cached;
+  // A process that has changed its user is asked anew: much depends on who one is.
+  const uid = process.geteuid?.();
+  if (cached?.uid !== uid || cached === undefined) {
+    cached = { uid, info: look() };
+  }
+  return cached.info;
 }
 
 function look(): HostInfo {

@@ -12,7 +12,7 @@ export const StdioKind = {
   pipeFromCell: -3,
   /** A connected pair of stream sockets; one end comes back. */
   duplex: -4,
-  /** The slave side of the cell's own pseudo-terminal; put in place by the launcher. */
+  /** The cell's own pseudo-terminal, put in place by the launcher. Entries 0 to 2 only; with the first comes a duplex socket that the addon connects to it. */
   terminal: -5,
 } as const;
 
@@ -25,8 +25,8 @@ export type CellEvent =
       cell: number;
       /** Of the command, in the caller's pid namespace. */
       pid: number;
-      /** Master side of the pseudo-terminal, or -1. To be taken or closed. */
-      terminal: number;
+      /** Whether the socket of the terminal is connected to it. */
+      terminal: boolean;
       confirmed: ConfirmedState;
     }
   | {
@@ -104,8 +104,8 @@ export interface CloisterAddon extends RestrictFunctions {
   signal(cell: number, signal: number): boolean;
   /** SIGKILL to the whole cell; its end has cause `killed` unless another came first. */
   kill(cell: number): boolean;
-  /** TIOCSWINSZ on the master side. */
-  resizeTerminal(descriptor: number, columns: number, rows: number): void;
+  /** False when the cell has no terminal, or not yet, or no more. */
+  resizeTerminal(cell: number, columns: number, rows: number): boolean;
   /**
    * Descriptors that the addon made belong to it until they are taken; what is not taken is closed at the end of this environment. The taker closes.
    * False when it is not the addon's.

@@ -15,8 +15,9 @@ namespace cloister::binding {
 
 struct CellEvent {
   std::variant<wire::StartedEvent, wire::FailedEvent, wire::ExitedEvent, wire::EndedEvent> message;
-  // Master side of the terminal, with StartedEvent only.
+  // Master side of the terminal, with StartedEvent only; and whether it is in use.
   UniqueFd terminal;
+  bool has_terminal = false;
 
   [[nodiscard]] std::uint64_t Cell() const {
     return std::visit([](const auto& event) { return event.header.cell; }, message);

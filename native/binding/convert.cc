@@ -57,17 +57,17 @@ Napi::Value FromConfirmed(Napi::Env env, const wire::Confirmed& confirmed) {
       .Finish();
 }
 
-Napi::Value Convert(Napi::Env env, const wire::StartedEvent& event, int terminal) {
+Napi::Value Convert(Napi::Env env, const wire::StartedEvent& event, bool has_terminal) {
   return Builder(env)
       .Add("type", "started")
       .AddNumber("cell", event.header.cell)
       .AddNumber("pid", event.pid)
-      .AddNumber("terminal", terminal)
+      .AddFlag("terminal", has_terminal ? 1 : 0)
       .Add("confirmed", FromConfirmed(env, event.confirmed))
       .Finish();
 }
 
-Napi::Value Convert(Napi::Env env, const wire::FailedEvent& event, int /*terminal*/) {
+Napi::Value Convert(Napi::Env env, const wire::FailedEvent& event, bool /*has_terminal*/) {
   return Builder(env)
       .Add("type", "failed")
       .AddNumber("cell", event.header.cell)
@@ -78,7 +78,7 @@ Napi::Value Convert(Napi::Env env, const wire::FailedEvent& event, int /*termina
       .Finish();
 }
 
-Napi::Value Convert(Napi::Env env, const wire::ExitedEvent& event, int /*terminal*/) {
+Napi::Value Convert(Napi::Env env, const wire::ExitedEvent& event, bool /*has_terminal*/) {
   const Napi::Value value = Number(env, event.value);
   const bool signaled = event.signaled != 0;
   return Builder(env)
@@ -89,7 +89,7 @@ Napi::Value Convert(Napi::Env env, const wire::ExitedEvent& event, int /*termina
       .Finish();
 }
 
-Napi::Value Convert(Napi::Env env, const wire::EndedEvent& event, int /*terminal*/) {
+Napi::Value Convert(Napi::Env env, const wire::EndedEvent& event, bool /*has_terminal*/) {
   return Builder(env)
       .Add("type", "ended")
       .AddNumber("cell", event.header.cell)
@@ -184,9 +184,10 @@ std::optional<std::vector<int>> ToInts(const Napi::Value& value) {
   return numbers;
 }
 
-Napi::Value FromEvent(Napi::Env env, const CellEvent& event, int terminal) {
-  return std::visit([env, terminal](const auto& message) { return Convert(env, message, terminal); },
-                    event.message);
+Napi::Value FromEvent(Napi::Env env, const CellEvent& event) {
+  return std::visit(
+      [env, &event](const auto& message) { return Convert(env, message, event.has_terminal); },
+      event.message);
 }
 
 Napi::Value FromSpawned(Napi::Env env, std::uint64_t cell, const std::vector<int>& descriptors) {

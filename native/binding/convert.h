@@ -29,7 +29,7 @@ std::optional<std::span<const std::uint8_t>> ToBytes(const Napi::Value& value);
 std::optional<std::vector<int>> ToInts(const Napi::Value& value);
 
 // CellEvent in lib/native/functions.ts. Empty where an exception is pending.
-Napi::Value FromEvent(Napi::Env env, const CellEvent& event, int terminal);
+Napi::Value FromEvent(Napi::Env env, const CellEvent& event);
 // SpawnedCell in lib/native/functions.ts.
 Napi::Value FromSpawned(Napi::Env env, std::uint64_t cell, const std::vector<int>& descriptors);
 

@@ -1,9 +1,6 @@
 #include "native/binding/environment.h"
 
-#include <sys/ioctl.h>
-#include <unistd.h>
-
-#include <cerrno>
+#include <cstdint>
 #include <limits>
 #include <optional>
 #include <span>
@@ -13,7 +10,6 @@
 #include "native/binding/convert.h"
 #include "native/binding/launcher_client.h"
 #include "native/binding/launcher_process.h"
-#include "native/plan/stages.h"
 #include "native/wire/messages.h"
 
 namespace cloister::binding {
@@ -23,24 +19,6 @@ namespace {
 constexpr int kHighestSignal = 64;  // SIGRTMAX of the kernel
 
 Environment* Self(const Napi::CallbackInfo& info) { return static_cast<Environment*>(info.Data()); }
-
-Napi::Value ResizeTerminal(const Napi::CallbackInfo& info) {
-  const std::optional<int> fd = ToInt(info[0]);
-  const std::optional<int> columns = ToInt(info[1]);
-  const std::optional<int> rows = ToInt(info[2]);
-  constexpr int kMost = std::numeric_limits<unsigned short>::max();
-  if (!fd || !columns || !rows || *columns < 0 || *columns > kMost || *rows < 0 || *rows > kMost) {
-    ThrowArgument(info.Env(), "resizeTerminal(descriptor, columns, rows)");
-    return {};
-  }
-  winsize size = {};
-  size.ws_col = static_cast<unsigned short>(*columns);
-  size.ws_row = static_cast<unsigned short>(*rows);
-  if (ioctl(*fd, TIOCSWINSZ, &size) != 0) {
-    ThrowFailure(info.Env(), {Stage::k_stdio, errno, "ioctl", "TIOCSWINSZ"});
-  }
-  return {};
-}
 
 Napi::Value Probe(const Napi::CallbackInfo& info) {
   const std::optional<std::string> path = ToText(info[0]);
@@ -180,6 +158,21 @@ Napi::Value Environment::Kill(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), LauncherClient::Instance().Kill(*cell));
 }
 
+Napi::Value Environment::ResizeTerminal(const Napi::CallbackInfo& info) {
+  const std::optional<std::uint64_t> cell = ToCell(info[0]);
+  const std::optional<int> columns = ToInt(info[1]);
+  const std::optional<int> rows = ToInt(info[2]);
+  constexpr int kMost = std::numeric_limits<std::uint16_t>::max();
+  if (!cell || !columns || !rows || *columns < 0 || *columns > kMost || *rows < 0 ||
+      *rows > kMost) {
+    ThrowArgument(info.Env(), "resizeTerminal(cell, columns, rows)");
+    return {};
+  }
+  return Napi::Boolean::New(
+      info.Env(), LauncherClient::Instance().Resize(*cell, static_cast<std::uint16_t>(*columns),
+                                                    static_cast<std::uint16_t>(*rows)));
+}
+
 Napi::Value Environment::Ref(const Napi::CallbackInfo& info) {
   if (Self(info)->connected_) {
     Self(info)->channel_.Ref(info.Env());
@@ -208,8 +201,7 @@ void Environment::CallJs(Napi::Env env, Napi::Function callback, Environment* se
   if (static_cast<napi_env>(env) == nullptr || callback.IsEmpty() || self->closing_) {
     return;
   }
-  const int terminal = self->Hold(std::move(owned->terminal));
-  const Napi::Value value = FromEvent(env, *owned, terminal);
+  const Napi::Value value = FromEvent(env, *owned);
   if (!value.IsEmpty()) {
     static_cast<void>(callback.Call({value}));
   }

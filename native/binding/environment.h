@@ -30,6 +30,7 @@ class Environment final : public EventSink {
   static Napi::Value Spawn(const Napi::CallbackInfo& info);
   static Napi::Value Signal(const Napi::CallbackInfo& info);
   static Napi::Value Kill(const Napi::CallbackInfo& info);
+  static Napi::Value ResizeTerminal(const Napi::CallbackInfo& info);
   static Napi::Value Ref(const Napi::CallbackInfo& info);
   static Napi::Value Unref(const Napi::CallbackInfo& info);
   static Napi::Value TakeDescriptor(const Napi::CallbackInfo& info);

@@ -1,18 +1,16 @@
 #include "native/binding/launcher_client.h"
 
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
 
+#include "native/binding/quiet_thread.h"
 #include "native/linux/syscalls.h"
 #include "native/linux/uapi.h"
 #include "native/wire/messages.h"
@@ -21,7 +19,6 @@ namespace cloister::binding {
 
 namespace {
 
-constexpr std::size_t kWatcherStack = 256UL * 1024;
 // How long the ends of commands are waited for when their launcher was lost. The kernel kills them with it; this is only about when it is said.
 constexpr int kLossPatienceMs = 1000;
 
@@ -57,35 +54,6 @@ Result<UniqueFd> SealedCopy(std::span<const std::uint8_t> bytes) {
   return memory;
 }
 
-// A Worker that ends may take the last reference to this library with it while the watcher thread still runs in it.
-void KeepLibraryLoaded() {
-  Dl_info info = {};
-  static const char anchor = 0;
-  if (dladdr(&anchor, &info) != 0 && info.dli_fname != nullptr) {
-    dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
-  }
-}
-
-// Signals are for the threads of the program: a handler of Node.js must not run here. pthread_sigmask(3) leaves out what the C library itself sends.
-int StartQuietThread(void* (*main)(void*), void* argument) {
-  pthread_attr_t attributes;
-  int error = pthread_attr_init(&attributes);
-  if (error != 0) {
-    return error;
-  }
-  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  pthread_attr_setstacksize(&attributes, kWatcherStack);
-  sigset_t all;
-  sigset_t previous;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &previous);
-  pthread_t thread;
-  error = pthread_create(&thread, &attributes, main, argument);
-  pthread_sigmask(SIG_SETMASK, &previous, nullptr);
-  pthread_attr_destroy(&attributes);
-  return error;
-}
-
 void AwaitEnds(const std::vector<int>& pids) {
   const std::uint64_t deadline = sys::MonotonicNow() + kLossPatienceMs * 1000000ULL;
   for (const int pid : pids) {
@@ -118,6 +86,18 @@ std::unique_ptr<CellEvent> LossEvent(std::uint64_t cell, bool started) {
 }
 
 }  // namespace
+
+Credentials Credentials::Current() {
+  Credentials current = {geteuid(), getegid(), {}};
+  const int count = getgroups(0, nullptr);
+  if (count > 0) {
+    current.groups.resize(static_cast<std::size_t>(count));
+    if (getgroups(count, current.groups.data()) != count) {
+      current.groups.clear();
+    }
+  }
+  return current;
+}
 
 LauncherClient& LauncherClient::Instance() {
   static auto* const instance = new LauncherClient();
@@ -167,7 +147,7 @@ Result<Spawned> LauncherClient::Spawn(EventSink* owner, const std::string& launc
     return *std::move(failure);
   }
   last_cell_ = cell;
-  cells_.emplace(cell, Cell{owner, connection_.get(), 0});
+  cells_.emplace(cell, Cell{owner, connection_, 0, std::move(made.Value().terminal), nullptr});
   return Spawned{cell, std::move(made.Value().ours)};
 }
 
@@ -184,6 +164,10 @@ std::optional<Failure> LauncherClient::OpenNullDevice() {
 
 std::optional<Failure> LauncherClient::SendSpawn(const Packet& packet,
                                                  const std::string& launcher_path) {
+  // A process that has given up its user must not keep it through a launcher from before.
+  if (connection_ != nullptr && credentials_ != Credentials::Current()) {
+    Retire();
+  }
   const bool fresh = connection_ == nullptr;
   if (fresh) {
     if (std::optional<Failure> failure = Connect(launcher_path)) {
@@ -200,6 +184,19 @@ std::optional<Failure> LauncherClient::SendSpawn(const Packet& packet,
     }
   }
   return failure;
+}
+
+void LauncherClient::Retire() {
+  const std::shared_ptr<Connection> retired = std::move(connection_);
+  connection_.reset();
+  retired->Wake();
+}
+
+bool LauncherClient::IsOver(const Connection* connection) const {
+  return connection_.get() != connection &&
+         std::none_of(cells_.begin(), cells_.end(), [connection](const auto& entry) {
+           return entry.second.connection.get() == connection;
+         });
 }
 
 bool LauncherClient::Signal(std::uint64_t cell, int signal) {
@@ -219,11 +216,15 @@ bool LauncherClient::Kill(std::uint64_t cell) {
 
 bool LauncherClient::Post(std::uint64_t cell, std::span<const std::uint8_t> request) {
   const auto found = cells_.find(cell);
-  if (found == cells_.end() || connection_ == nullptr ||
-      found->second.connection != connection_.get()) {
-    return false;
-  }
-  return !connection_->Send({request, {}, {}});
+  return found != cells_.end() && found->second.connection != nullptr &&
+         !found->second.connection->Send({request, {}, {}});
+}
+
+bool LauncherClient::Resize(std::uint64_t cell, std::uint16_t columns, std::uint16_t rows) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  const auto found = cells_.find(cell);
+  return found != cells_.end() && found->second.relay != nullptr &&
+         found->second.relay->Resize(columns, rows);
 }
 
 void LauncherClient::Forget(EventSink* owner) {
@@ -246,7 +247,6 @@ struct LauncherClient::Watched {
 };
 
 std::optional<Failure> LauncherClient::Connect(const std::string& launcher_path) {
-  KeepLibraryLoaded();
   Result<std::unique_ptr<Connection>> opened =
       Connection::Open(launcher_path, null_device_.Get());
   if (!opened.Ok()) {
@@ -262,12 +262,13 @@ std::optional<Failure> LauncherClient::Connect(const std::string& launcher_path)
   // The thread has it now.
   static_cast<void>(watched.release());
   connection_ = connection;
+  credentials_ = Credentials::Current();
   return std::nullopt;
 }
 
 void* LauncherClient::WatcherMain(void* argument) {
   const std::unique_ptr<Watched> watched(static_cast<Watched*>(argument));
-  prctl(PR_SET_NAME, "cloister-watch");
+  NameThread("cloister-watch");
   watched->client->Watch(watched->connection);
   return nullptr;
 }
@@ -289,7 +290,11 @@ void LauncherClient::Watch(const std::shared_ptr<Connection>& connection) {
     }
     const std::lock_guard<std::mutex> lock(mutex_);
     FlushQueue(connection.get());
+    if (IsOver(connection.get())) {
+      break;
+    }
   }
+  connection->Close();
 }
 
 bool LauncherClient::ReceiveAll(Connection* connection) {
@@ -334,6 +339,11 @@ void LauncherClient::Deliver(std::unique_ptr<CellEvent> event) {
   EventSink* const owner = found->second.owner;
   if (const auto* started = std::get_if<wire::StartedEvent>(&event->message)) {
     found->second.pid = started->pid;
+    if (event->terminal.Valid()) {
+      found->second.relay = TerminalRelay::Start(std::move(event->terminal),
+                                                 std::move(found->second.terminal));
+    }
+    event->has_terminal = found->second.relay != nullptr;
   }
   if (event->Final()) {
     cells_.erase(found);
@@ -351,8 +361,10 @@ void LauncherClient::ReportLoss(const std::shared_ptr<Connection>& connection) {
     if (connection_ == connection) {
       connection_.reset();
     }
-    for (const auto& [id, cell] : cells_) {
-      if (cell.connection == connection.get()) {
+    for (auto& [id, cell] : cells_) {
+      if (cell.connection == connection) {
+        // Nothing is sent on it while it is being closed below.
+        cell.connection.reset();
         lost.push_back(id);
         if (cell.pid > 0) {
           pids.push_back(cell.pid);

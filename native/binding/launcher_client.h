@@ -3,6 +3,8 @@
 #ifndef CLOISTER_BINDING_LAUNCHER_CLIENT_H_
 #define CLOISTER_BINDING_LAUNCHER_CLIENT_H_
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -16,6 +18,7 @@
 #include "native/binding/cell_event.h"
 #include "native/binding/connection.h"
 #include "native/binding/stdio.h"
+#include "native/binding/terminal_relay.h"
 #include "native/plan/result.h"
 
 namespace cloister::binding {
@@ -24,6 +27,16 @@ struct Spawned {
   std::uint64_t cell;
   // One for each stdio entry; invalid where nothing stays here.
   std::vector<UniqueFd> ours;
+};
+
+// Whom this process runs as.
+struct Credentials {
+  uid_t uid = 0;
+  gid_t gid = 0;
+  std::vector<gid_t> groups;
+
+  static Credentials Current();
+  bool operator==(const Credentials&) const = default;
 };
 
 class LauncherClient {
@@ -38,6 +51,8 @@ class LauncherClient {
   // False: the cell is not known, or its end was delivered already, or the launcher is gone.
   bool Signal(std::uint64_t cell, int signal);
   bool Kill(std::uint64_t cell);
+  // False: the cell has no terminal, or not yet, or no more.
+  bool Resize(std::uint64_t cell, std::uint16_t columns, std::uint16_t rows);
 
   // The owner is about to go: its cells are ended, and nothing is delivered to it any more once this returns.
   void Forget(EventSink* owner);
@@ -46,10 +61,13 @@ class LauncherClient {
   struct Cell {
     // Null once the owner is gone.
     EventSink* owner;
-    // For comparison only.
-    const Connection* connection;
+    // Null once the launcher is lost.
+    std::shared_ptr<Connection> connection;
     // Of the command, once started.
     int pid;
+    // The socket for a terminal that has not come yet; then the relay that has both.
+    UniqueFd terminal;
+    std::shared_ptr<TerminalRelay> relay;
   };
 
   LauncherClient() = default;
@@ -58,6 +76,9 @@ class LauncherClient {
   std::optional<Failure> OpenNullDevice();
   std::optional<Failure> Connect(const std::string& launcher_path);
   std::optional<Failure> SendSpawn(const Packet& packet, const std::string& launcher_path);
+  // Leaves the launcher to the cells it has; it ends with the last of them.
+  void Retire();
+  [[nodiscard]] bool IsOver(const Connection* connection) const;
   bool Post(std::uint64_t cell, std::span<const std::uint8_t> request);
   void FlushQueue(Connection* connection);
   void Deliver(std::unique_ptr<CellEvent> event);
@@ -73,6 +94,7 @@ class LauncherClient {
   std::mutex mutex_;
   // Everything below is guarded by mutex_.
   std::shared_ptr<Connection> connection_;
+  Credentials credentials_;
   UniqueFd null_device_;
   // Process-wide and never reused: a late event of one cell cannot be taken for another's.
   std::uint64_t last_cell_ = 0;

@@ -49,6 +49,25 @@ std::optional<Failure> MayBeReopened(int pipe) {
   return std::nullopt;
 }
 
+// One socket for all entries of the terminal; this process's end goes with the first.
+std::optional<Failure> AddTerminal(std::size_t position, Stdio* stdio) {
+  if (position > 2) {
+    return StdioFailure(EINVAL, "decode", "stdio");
+  }
+  stdio->terminal_mask |= 1U << position;
+  if (stdio->terminal.Valid()) {
+    stdio->ours.emplace_back();
+    return std::nullopt;
+  }
+  int ends[2] = {-1, -1};
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
+    return StdioFailure(errno, "socketpair");
+  }
+  stdio->ours.emplace_back(ends[0]);
+  stdio->terminal.Reset(ends[1]);
+  return std::nullopt;
+}
+
 std::optional<Failure> Add(int entry, std::size_t position, int null_device, Stdio* stdio) {
   int ends[2] = {-1, -1};
   switch (entry) {
@@ -70,12 +89,7 @@ std::optional<Failure> Add(int entry, std::size_t position, int null_device, Std
       Keep(ends[0], ends[1], stdio);
       return std::nullopt;
     case kTerminal:
-      if (position > 2) {
-        return StdioFailure(EINVAL, "decode", "stdio");
-      }
-      stdio->terminal_mask |= 1U << position;
-      stdio->ours.emplace_back();
-      return std::nullopt;
+      return AddTerminal(position, stdio);
     default:
       return entry >= 0 ? Share(entry, position, stdio) : StdioFailure(EINVAL, "decode", "stdio");
   }
