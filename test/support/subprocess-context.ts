@@ -28,6 +28,8 @@ type Cloister = typeof import('../../lib/index.js');
 export interface TestContext extends Cloister {
   /** Of SubprocessOptions. */
   data: unknown;
+  /** For a Worker's own import. */
+  packageUrl: string;
   childProcess: typeof import('node:child_process');
   events: typeof import('node:events');
   fs: typeof import('node:fs');
