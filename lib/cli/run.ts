@@ -128,10 +128,8 @@ function remark(quiet: boolean, remarks: readonly string[]): void {
 }
 
 function connect(child: IsolatedProcess, { options }: Call): void {
-  if (options.pty !== undefined) {
-    forwardSignals(child, bridgeTerminal(child));
-    return;
+  if (options.pty === undefined) {
+    bridgeOutput(child);
   }
-  bridgeOutput(child);
-  forwardSignals(child, { beforeStop: () => undefined, afterStop: () => undefined });
+  forwardSignals(child, options.pty === undefined ? null : bridgeTerminal(child));
 }

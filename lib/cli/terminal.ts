@@ -3,7 +3,7 @@
 import type { Readable } from 'node:stream';
 
 import type { IsolatedProcess } from '../policy/types.js';
-import type { StopHooks } from './signals.js';
+import type { TerminalHooks } from './signals.js';
 
 /** Where no terminal tells: what terminals have had since they were made of glass. */
 const DEFAULT_SIZE = { columns: 80, rows: 24 };
@@ -20,7 +20,7 @@ export function terminalSize(): { columns: number; rows: number } {
  * Keys go in as they are, so that the terminal inside makes of Ctrl-C and Ctrl-Z what its own settings say; output comes out as it is. An end of input that is
  * no terminal is typed as Ctrl-D.
  */
-export function bridgeTerminal(child: IsolatedProcess): StopHooks {
+export function bridgeTerminal(child: IsolatedProcess): TerminalHooks {
   const { stdin, stdout } = process;
   const setRaw = (raw: boolean): void => {
     if (stdin.isTTY) {

@@ -15,7 +15,8 @@ const program = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url)
 
 /** `nobody` of most systems: owns nothing. */
 const UNPRIVILEGED = 65534;
-const STEP_TIMEOUT_MS = 20_000;
+/** Of one command, on a machine that is busy. */
+const STEP_TIMEOUT_MS = 60_000;
 
 const isRoot = process.getuid?.() === 0;
 const callers = isRoot ? (['root', 'user'] as const) : (['user'] as const);
@@ -24,9 +25,13 @@ type Caller = (typeof callers)[number];
 for (const file of readdirSync(here).filter((name) => name.endsWith('.md'))) {
   describe.each(callers)(`${file} as %s`, (caller) => {
     for (const section of parseTranscript(path.join(here, file))) {
-      it.skipIf(section.only !== undefined && section.only !== caller)(section.title, { timeout: 60_000 }, async () => {
-        await play(section, caller);
-      });
+      it.skipIf(section.only !== undefined && section.only !== caller)(
+        section.title,
+        { timeout: 180_000 },
+        async () => {
+          await play(section, caller);
+        },
+      );
     }
   });
 }
@@ -73,13 +78,11 @@ async function execute(command: string, folder: string, caller: Caller): Promise
   const shell = ['bash', '-c', `exec 2>&1\n${command}`];
   const ids = [`--reuid=${UNPRIVILEGED}`, `--regid=${UNPRIVILEGED}`, '--clear-groups'];
   const [file, args] = isRoot && caller === 'user' ? ['setpriv', [...ids, ...shell]] : ['env', shell];
-  const child = spawn(file, args, {
-    cwd: folder,
-    env,
-    stdio: ['ignore', 'pipe', 'inherit'],
-    timeout: STEP_TIMEOUT_MS,
-    killSignal: 'SIGKILL',
-  });
+  // A process group of its own, so that nothing that the command left behind outlives it or holds its output open.
+  const child = spawn(file, args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'inherit'], detached: true });
+  const timer = setTimeout(() => {
+    killGroup(child.pid);
+  }, STEP_TIMEOUT_MS);
   const chunks: Buffer[] = [];
   child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
   const status = await new Promise<number>((resolve, reject) => {
@@ -88,5 +91,21 @@ async function execute(command: string, folder: string, caller: Caller): Promise
       resolve(code ?? -1);
     });
   });
+  clearTimeout(timer);
+  killGroup(child.pid);
   return { output: Buffer.concat(chunks).toString(), status };
+}
+
+function killGroup(leader: number | undefined): void {
+  if (leader === undefined) {
+    return;
+  }
+  try {
+    process.kill(-leader, 'SIGKILL');
+  } catch (error) {
+    // Nobody of it is left.
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) {
+      throw error;
+    }
+  }
 }
