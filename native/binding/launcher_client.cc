@@ -110,6 +110,9 @@ Result<Spawned> LauncherClient::Spawn(EventSink* owner, const std::string& launc
                                       std::span<const std::uint8_t> plan,
                                       std::span<const int> stdio) {
   const std::lock_guard<std::mutex> lock(mutex_);
+  if (closed_) {
+    return Failure{Stage::k_clone, EPERM, "restrictSelf", "this process has restricted itself"};
+  }
   if (plan.size() > wire::kPlanLimit) {
     return CloneFailure(E2BIG, "memfd_create", "plan");
   }
@@ -212,6 +215,17 @@ bool LauncherClient::Kill(std::uint64_t cell) {
   request.header = {wire::kVersion, wire::Type::kKill, cell};
   const std::lock_guard<std::mutex> lock(mutex_);
   return Post(cell, BytesOf(request));
+}
+
+void LauncherClient::CloseForGood() {
+  wire::CloseRequest request = {};
+  request.header = {wire::kVersion, wire::Type::kClose, 1};
+  const std::lock_guard<std::mutex> lock(mutex_);
+  closed_ = true;
+  // A request that waits in the queue would leave the launcher open to whoever writes to its socket meanwhile.
+  if (connection_ != nullptr && (connection_->Send({BytesOf(request), {}, {}}) || connection_->HasQueued())) {
+    connection_->Abandon();
+  }
 }
 
 bool LauncherClient::Post(std::uint64_t cell, std::span<const std::uint8_t> request) {

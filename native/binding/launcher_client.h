@@ -54,6 +54,9 @@ class LauncherClient {
   // False: the cell has no terminal, or not yet, or no more.
   bool Resize(std::uint64_t cell, std::uint16_t columns, std::uint16_t rows);
 
+  // No further cell: this process has restricted itself. Those that run go on; where the launcher cannot be told, they end with it.
+  void CloseForGood();
+
   // The owner is about to go: its cells are ended, and nothing is delivered to it any more once this returns.
   void Forget(EventSink* owner);
 
@@ -94,6 +97,7 @@ class LauncherClient {
   std::mutex mutex_;
   // Everything below is guarded by mutex_.
   std::shared_ptr<Connection> connection_;
+  bool closed_ = false;
   Credentials credentials_;
   UniqueFd null_device_;
   // Process-wide and never reused: a late event of one cell cannot be taken for another's.

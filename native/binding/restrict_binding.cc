@@ -17,6 +17,7 @@
 #include "native/base/bytes.h"
 #include "native/base/unique_fd.h"
 #include "native/binding/convert.h"
+#include "native/binding/launcher_client.h"
 #include "native/landlock/ruleset.h"
 #include "native/threads/restrict.h"
 #include "native/threads/sigsys.h"
@@ -61,12 +62,15 @@ void KeepLibraryLoaded() {
   }
 }
 
-// landlockState(): {abi, errata}
+// landlockState(): LandlockState
 Napi::Value LandlockState(const Napi::CallbackInfo& info) {
   const long abi = landlock::Abi();
   Napi::Object state = Napi::Object::New(info.Env());
   PutNumber(state, "abi", abi < 0 ? 0 : abi);
   PutNumber(state, "errata", abi < 0 ? 0U : landlock::Errata());
+  const threads::Earlier earlier = threads::EarlierRestrictions();
+  PutNumber(state, "handledFs", earlier.handled.fs);
+  PutNumber(state, "filters", earlier.filters);
   return state;
 }
 
@@ -320,6 +324,9 @@ Napi::Value RestrictProcess(const Napi::CallbackInfo& info) {
   asked->request.filter = asked->filter;
   threads::Report report;
   const threads::RestrictFailure failure = threads::RestrictProcess(asked->request, &report);
+  if (!failure.Failed() && asked->request.restriction.no_new_privileges) {
+    LauncherClient::Instance().CloseForGood();
+  }
   Napi::Object result = Napi::Object::New(env);
   Put(result, "failure", failure.Failed() ? FromFailure(env, failure) : env.Null());
   PutNumber(result, "threads", report.threads);
