@@ -83,8 +83,9 @@ async function runInCell(program, traps, target) {
     (name, text) => {
       seen.output += text;
       if (name === 'forks') {
-        // Of everything below the cell's first process.
-        seen.alive = descendants(processOf(child.pid).parent);
+        // Of everything below the cell's first process. The program waits for more input meanwhile.
+        seen.alive = descendants(processOf(child.pid)?.parent);
+        child.stdin.end();
       }
     },
   );

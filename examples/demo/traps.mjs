@@ -93,7 +93,7 @@ export class Traps {
 
 /** The processes below one, as the host sees them; with their start times, since numbers are used again. */
 export function descendants(pid) {
-  const all = fs.readdirSync('/proc').flatMap((name) => (/^\d+$/.test(name) ? [processOf(name)] : []));
+  const all = fs.readdirSync('/proc').flatMap((name) => (/^\d+$/.test(name) ? (processOf(name) ?? []) : []));
   const found = new Set([pid]);
   for (let size = 0; size < found.size; ) {
     size = found.size;
@@ -109,15 +109,14 @@ export function descendants(pid) {
 
 export function isAlive({ pid, start }) {
   const now = processOf(pid);
-  return now.start === start && now.state !== 'Z';
+  return now?.start === start && now.state !== 'Z';
 }
 
-/** What proc_pid_stat(5) tells. The name of a process may hold spaces and parentheses. */
+/** What proc_pid_stat(5) tells, or null when the process is gone. Its name may hold spaces and parentheses. */
 export function processOf(pid) {
-  const fields = read(`/proc/${pid}/stat`)
-    .replace(/^.*\) /s, '')
-    .split(' ');
-  return { pid: Number(pid), state: fields[0], parent: Number(fields[1] ?? -1), start: fields[19] ?? '' };
+  const text = read(`/proc/${pid}/stat`);
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return text === '' ? null : { pid: Number(pid), state: fields[0], parent: Number(fields[1]), start: fields[19] };
 }
 
 async function startVictim(mark) {

@@ -183,5 +183,7 @@ if (MODE === 'linger') {
   for (const entry of [...HARMLESS, ...(MODE === 'all' ? HARMFUL : [])]) {
     await attempt(entry);
   }
+  // It stays for as long as somebody could have more input for it.
+  fs.readFileSync(0);
   process.exit(0);
 }

@@ -222,3 +222,5 @@ if sys.argv[2] == "linger":
 attempt("job", "count the words of input.txt", count_words)
 for entry in HARMLESS + (HARMFUL if sys.argv[2] == "all" else []):
     attempt(*entry)
+# It stays for as long as somebody could have more input for it.
+sys.stdin.read()
