@@ -39,9 +39,12 @@ std::string ClosedDescriptor(std::span<const int> descriptors) {
   return {};
 }
 
-bool IsGone(int error) { return error == EPIPE || error == ECONNRESET; }
+bool IsGone(int error) {
+  return error == EPIPE || error == ECONNRESET;
+}
 
-// No room now. A request without descriptors is a signal or a kill, which must not be lost because memory is short: it is tried until it is gone.
+// No room now. A request without descriptors is a signal or a kill, which must not be lost because
+// memory is short: it is tried until it is gone.
 bool MustWait(int error, std::size_t descriptors) {
   return error == EAGAIN || (descriptors == 0 && error != 0 && !IsGone(error));
 }

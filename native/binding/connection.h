@@ -1,4 +1,5 @@
-// One launcher and the socket to it. Requests go out without waiting, or into a queue; what comes in is read by the watcher thread.
+// One launcher and the socket to it. Requests go out without waiting, or into a queue; what comes
+// in is read by the watcher thread.
 
 #ifndef CLOISTER_BINDING_CONNECTION_H_
 #define CLOISTER_BINDING_CONNECTION_H_
@@ -19,7 +20,8 @@
 
 namespace cloister::binding {
 
-// A packet to the launcher. The descriptors are borrowed while it is tried, owned once it is queued.
+// A packet to the launcher. The descriptors are borrowed while it is tried, owned once it is
+// queued.
 struct Packet {
   std::span<const std::uint8_t> head;
   std::span<const std::uint8_t> body;
@@ -32,9 +34,11 @@ class Connection {
   static Result<std::unique_ptr<Connection>> Open(const std::string& launcher_path,
                                                   int null_device);
 
-  // Sends the packet, or queues it when the socket is full or others wait already. EPIPE: the launcher is gone.
+  // Sends the packet, or queues it when the socket is full or others wait already. EPIPE: the
+  // launcher is gone.
   std::optional<Failure> Send(const Packet& packet);
-  // Sends what is queued as far as there is room. A request that cannot be sent is taken out and returned: call again.
+  // Sends what is queued as far as there is room. A request that cannot be sent is taken out and
+  // returned: call again.
   struct Rejected {
     wire::Header header;
     Failure failure;
@@ -46,7 +50,8 @@ class Connection {
   // For the watcher thread only.
   Received Receive(std::unique_ptr<CellEvent>* event);
 
-  // Blocks until there is something to receive, room for what is queued, a Wake() or the end of the launcher. True at the end of the launcher.
+  // Blocks until there is something to receive, room for what is queued, a Wake() or the end of the
+  // launcher. True at the end of the launcher.
   bool Wait(bool want_room) const;
   // Makes Wait() return.
   void Wake() const;

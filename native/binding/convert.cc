@@ -17,7 +17,8 @@ Napi::Value Number(Napi::Env env, T value) {
   return Napi::Number::New(env, static_cast<double>(value));
 }
 
-// An object filled member by member. A failure leaves an exception pending, which shows when the call returns.
+// An object filled member by member. A failure leaves an exception pending, which shows when the
+// call returns.
 class Builder {
  public:
   explicit Builder(Napi::Env env) : env_(env), object_(Napi::Object::New(env)) {}
@@ -111,10 +112,11 @@ void ThrowFailure(Napi::Env env, const Failure& failure) {
   }
   Napi::Error error = Napi::Error::New(env, message);
   Napi::Object object = error.Value();
-  const bool ok = object.Set("errno", Number(env, -failure.error)).IsJust() &&
-                  object.Set("syscall", failure.syscall).IsJust() &&
-                  object.Set("stage", Number(env, static_cast<std::uint32_t>(failure.stage))).IsJust() &&
-                  object.Set("detail", failure.detail).IsJust();
+  const bool ok =
+      object.Set("errno", Number(env, -failure.error)).IsJust() &&
+      object.Set("syscall", failure.syscall).IsJust() &&
+      object.Set("stage", Number(env, static_cast<std::uint32_t>(failure.stage))).IsJust() &&
+      object.Set("detail", failure.detail).IsJust();
   if (ok) {
     error.ThrowAsJavaScriptException();
   }
@@ -155,8 +157,7 @@ std::optional<std::string> ToText(const Napi::Value& value) {
 }
 
 std::optional<std::span<const std::uint8_t>> ToBytes(const Napi::Value& value) {
-  if (!value.IsTypedArray() ||
-      value.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
+  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
     return std::nullopt;
   }
   const auto bytes = value.As<Napi::Uint8Array>();

@@ -18,7 +18,9 @@ namespace {
 
 constexpr int kHighestSignal = 64;  // SIGRTMAX of the kernel
 
-Environment* Self(const Napi::CallbackInfo& info) { return static_cast<Environment*>(info.Data()); }
+Environment* Self(const Napi::CallbackInfo& info) {
+  return static_cast<Environment*>(info.Data());
+}
 
 Napi::Value Probe(const Napi::CallbackInfo& info) {
   const std::optional<std::string> path = ToText(info[0]);
@@ -63,7 +65,8 @@ Napi::Value Environment::Connect(const Napi::CallbackInfo& info) {
     return {};
   }
   self->launcher_path_ = *std::move(path);
-  // No limit of the queue: an event that is not delivered is a cell that never ends. Unreferenced: JavaScript says when it waits for something.
+  // No limit of the queue: an event that is not delivered is a cell that never ends. Unreferenced:
+  // JavaScript says when it waits for something.
   self->channel_ = Channel::New(info.Env(), info[1].As<Napi::Function>(), "cloister", 0, 1, self,
                                 Destroy, static_cast<void*>(nullptr));
   if (info.Env().IsExceptionPending()) {
@@ -71,7 +74,8 @@ Napi::Value Environment::Connect(const Napi::CallbackInfo& info) {
   }
   self->channel_.Unref(info.Env());
   self->connected_ = true;
-  // Hooks run in reverse order: this one has to run before the channel's own, after which nothing may be delivered.
+  // Hooks run in reverse order: this one has to run before the channel's own, after which nothing
+  // may be delivered.
   napi_remove_env_cleanup_hook(info.Env(), TearDown, self);
   napi_add_env_cleanup_hook(info.Env(), TearDown, self);
   return {};
@@ -85,11 +89,14 @@ void Environment::TearDown(void* argument) {
   }
   self->closing_ = true;
   LauncherClient::Instance().Forget(self);
-  // Destroy() runs once the channel is closed: its queue may be emptied, through CallJs, until then.
+  // Destroy() runs once the channel is closed: its queue may be emptied, through CallJs, until
+  // then.
   self->channel_.Abort();
 }
 
-void Environment::Destroy(Napi::Env /*env*/, void* /*data*/, Environment* self) { delete self; }
+void Environment::Destroy(Napi::Env /*env*/, void* /*data*/, Environment* self) {
+  delete self;
+}
 
 Napi::Value Environment::Spawn(const Napi::CallbackInfo& info) {
   Environment* const self = Self(info);
@@ -197,7 +204,8 @@ void Environment::Deliver(std::unique_ptr<CellEvent> event) {
 void Environment::CallJs(Napi::Env env, Napi::Function callback, Environment* self,
                          CellEvent* event) {
   const std::unique_ptr<CellEvent> owned(event);
-  // Without an environment this is the emptying of the queue at its end, when `self` is gone. An environment that ends runs no JavaScript any more.
+  // Without an environment this is the emptying of the queue at its end, when `self` is gone. An
+  // environment that ends runs no JavaScript any more.
   if (static_cast<napi_env>(env) == nullptr || callback.IsEmpty() || self->closing_) {
     return;
   }
@@ -205,7 +213,8 @@ void Environment::CallJs(Napi::Env env, Napi::Function callback, Environment* se
   if (!value.IsEmpty()) {
     static_cast<void>(callback.Call({value}));
   }
-  // What a listener throws is an uncaught exception, as from any other event. Left pending here, it would only be a warning (Node.js, DEP0168).
+  // What a listener throws is an uncaught exception, as from any other event. Left pending here, it
+  // would only be a warning (Node.js, DEP0168).
   if (env.IsExceptionPending()) {
     napi_fatal_exception(env, env.GetAndClearPendingException().Value());
   }

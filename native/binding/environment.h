@@ -1,4 +1,5 @@
-// One JavaScript environment (the main thread or a Worker) that uses the addon: its callback, and the functions it sees.
+// One JavaScript environment (the main thread or a Worker) that uses the addon: its callback, and
+// the functions it sees.
 
 #ifndef CLOISTER_BINDING_ENVIRONMENT_H_
 #define CLOISTER_BINDING_ENVIRONMENT_H_
@@ -15,7 +16,8 @@ namespace cloister::binding {
 
 class Environment final : public EventSink {
  public:
-  // Adds the functions of lib/native/functions.ts to `exports`. The result lives until the environment's end.
+  // Adds the functions of lib/native/functions.ts to `exports`. The result lives until the
+  // environment's end.
   static void Register(Napi::Env env, Napi::Object exports);
 
   void Deliver(std::unique_ptr<CellEvent> event) override;

@@ -29,7 +29,8 @@ struct Child {
   int error;
 };
 
-// Kernel form of a signal set: the C library's functions leave out signals 32 and 33, whose handlers would run in the child as well.
+// Kernel form of a signal set: the C library's functions leave out signals 32 and 33, whose
+// handlers would run in the child as well.
 using SignalMask = std::uint64_t;
 
 void SetSignalMask(const SignalMask* next, SignalMask* previous) {
@@ -52,7 +53,8 @@ class SignalsBlocked {
 
 class ChildStack {
  public:
-  // MAP_STACK alone: a guard page would need a second mapping, and the child calls nothing that recurses.
+  // MAP_STACK alone: a guard page would need a second mapping, and the child calls nothing that
+  // recurses.
   ChildStack()
       : base_(mmap(nullptr, kStackSize, PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0)) {}
@@ -84,12 +86,14 @@ long ChildCheck(Child* child, const char* syscall, long result) {
   return result;
 }
 
-// Runs on the parent's memory while the calling thread is suspended and all others go on: raw system calls only, no errno, no allocation.
+// Runs on the parent's memory while the calling thread is suspended and all others go on: raw
+// system calls only, no errno, no allocation.
 int ChildMain(void* argument) {
   auto* child = static_cast<Child*>(argument);
   const LauncherStart& start = *child->start;
   constexpr int kFirstFree = wire::kLauncherSocket + 1;
-  // Copies above the numbers to be filled first: a source may itself be one of them when the caller runs without standard descriptors.
+  // Copies above the numbers to be filled first: a source may itself be one of them when the caller
+  // runs without standard descriptors.
   const auto copy = [child](int fd) {
     return ChildCheck(child, "fcntl", sys::Fcntl(fd, F_DUPFD_CLOEXEC, kFirstFree));
   };
@@ -157,11 +161,13 @@ Result<UniqueFd> StartLauncherProcess(const LauncherStart& start) {
   int pid = -1;
   int error = 0;
   {
-    // A signal handler of this process must not run in the child: it would work on our memory from another process.
+    // A signal handler of this process must not run in the child: it would work on our memory from
+    // another process.
     const SignalsBlocked blocked;
-    // Exit signal 0: neither SIGCHLD nor a wait for any child in this process ever sees it (clone(2), __WALL).
-    pid = clone(ChildMain, stack.Top(), CLONE_VM | CLONE_VFORK | static_cast<int>(uapi::kClonePidfd),
-                &child, &pidfd);
+    // Exit signal 0: neither SIGCHLD nor a wait for any child in this process ever sees it
+    // (clone(2), __WALL).
+    pid = clone(ChildMain, stack.Top(),
+                CLONE_VM | CLONE_VFORK | static_cast<int>(uapi::kClonePidfd), &child, &pidfd);
     error = errno;
   }
   if (pid < 0) {

@@ -22,7 +22,8 @@ struct LauncherStart {
   int null_device;
 };
 
-// The process has descriptors 0 to 2 and the socket, nothing else, and an empty environment. Returns its pidfd once it was executed.
+// The process has descriptors 0 to 2 and the socket, nothing else, and an empty environment.
+// Returns its pidfd once it was executed.
 Result<UniqueFd> StartLauncherProcess(const LauncherStart& start);
 
 // Waits for the end of such a process. The exit status, or -1 when a signal ended it.

@@ -13,7 +13,8 @@ namespace {
 
 constexpr std::size_t kStackSize = 256UL * 1024;
 
-// A Worker that ends may take the last reference to this library with it while a thread still runs in it.
+// A Worker that ends may take the last reference to this library with it while a thread still runs
+// in it.
 void KeepLibraryLoaded() {
   Dl_info info = {};
   static const char anchor = 0;
@@ -33,7 +34,8 @@ int StartQuietThread(void* (*main)(void*), void* argument) {
   }
   pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
   pthread_attr_setstacksize(&attributes, kStackSize);
-  // Signals are for the threads of the program: a handler of Node.js must not run here. pthread_sigmask(3) leaves out what the C library itself sends.
+  // Signals are for the threads of the program: a handler of Node.js must not run here.
+  // pthread_sigmask(3) leaves out what the C library itself sends.
   sigset_t all;
   sigset_t previous;
   sigfillset(&all);
@@ -45,6 +47,8 @@ int StartQuietThread(void* (*main)(void*), void* argument) {
   return error;
 }
 
-void NameThread(const char* name) { prctl(PR_SET_NAME, name); }
+void NameThread(const char* name) {
+  prctl(PR_SET_NAME, name);
+}
 
 }  // namespace cloister::binding

@@ -19,8 +19,8 @@ Failure StdioFailure(int error, const char* syscall, std::string detail = {}) {
   return {Stage::k_clone, error, syscall, std::move(detail)};
 }
 
-// A descriptor that the caller shares. Programs do not expect a non-blocking standard descriptor, and the flag belongs to the open file, so that
-// it would reach them; child_process does the same.
+// A descriptor that the caller shares. Programs do not expect a non-blocking standard descriptor,
+// and the flag belongs to the open file, so that it would reach them; child_process does the same.
 std::optional<Failure> Share(int fd, std::size_t position, Stdio* stdio) {
   const int flags = fcntl(fd, F_GETFL);
   if (flags < 0) {
@@ -40,8 +40,9 @@ void Keep(int ours, int theirs, Stdio* stdio) {
   stdio->for_cell.push_back(theirs);
 }
 
-// A pipe belongs to the caller, with mode 0600. The cell of a root caller runs on another uid and could not open /dev/stdout. Only who may look into
-// /proc/PID/fd of a process that has the pipe finds it there (proc(5)), so that the mode is not what keeps others away.
+// A pipe belongs to the caller, with mode 0600. The cell of a root caller runs on another uid and
+// could not open /dev/stdout. Only who may look into /proc/PID/fd of a process that has the pipe
+// finds it there (proc(5)), so that the mode is not what keeps others away.
 std::optional<Failure> MayBeReopened(int pipe) {
   if (geteuid() == 0 && fchmod(pipe, 0666) != 0) {
     return StdioFailure(errno, "fchmod");

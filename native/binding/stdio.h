@@ -25,7 +25,8 @@ struct Stdio {
   std::uint32_t terminal_mask = 0;
   // One for each entry; invalid where nothing stays here.
   std::vector<UniqueFd> ours;
-  // Where there is a terminal: the end of the socket that gets connected to it. Its other end is ours[0].
+  // Where there is a terminal: the end of the socket that gets connected to it. Its other end is
+  // ours[0].
   UniqueFd terminal;
   // Those of for_cell that were made here, to be closed once they were sent.
   std::vector<UniqueFd> theirs;

@@ -23,7 +23,9 @@ bool SetNonBlocking(const UniqueFd& fd) {
   return flags >= 0 && fcntl(fd.Get(), F_SETFL, flags | O_NONBLOCK) == 0;
 }
 
-bool IsTransient(int error) { return error == EAGAIN || error == EINTR; }
+bool IsTransient(int error) {
+  return error == EAGAIN || error == EINTR;
+}
 
 }  // namespace
 
@@ -76,8 +78,10 @@ bool TerminalRelay::Step() {
   const bool want_typed = typed_.Empty() && !typing_over_;
   const bool want_output = output_.Empty() && !output_over_;
   pollfd watched[2] = {{socket_.Get(), 0, 0}, {master_.Get(), 0, 0}};
-  watched[0].events = static_cast<short>((want_typed ? POLLIN : 0) | (output_.Empty() ? 0 : POLLOUT));
-  watched[1].events = static_cast<short>((want_output ? POLLIN : 0) | (typed_.Empty() ? 0 : POLLOUT));
+  watched[0].events =
+      static_cast<short>((want_typed ? POLLIN : 0) | (output_.Empty() ? 0 : POLLOUT));
+  watched[1].events =
+      static_cast<short>((want_output ? POLLIN : 0) | (typed_.Empty() ? 0 : POLLOUT));
   if (watched[1].events == 0) {
     // A master without a slave is always ready to say so.
     watched[1].fd = -1;
@@ -112,7 +116,8 @@ void TerminalRelay::ReadTyped() {
   }
 }
 
-// A terminal has no half-closed state: its end of file is a character that is typed (termios(3), VEOF).
+// A terminal has no half-closed state: its end of file is a character that is typed (termios(3),
+// VEOF).
 void TerminalRelay::TypeEndOfFile() {
   typing_over_ = true;
   termios modes = {};
@@ -154,8 +159,8 @@ void TerminalRelay::ReadOutput() {
 }
 
 bool TerminalRelay::WriteOutput() {
-  const ssize_t count = send(socket_.Get(), output_.bytes + output_.start,
-                             output_.end - output_.start, MSG_NOSIGNAL);
+  const ssize_t count =
+      send(socket_.Get(), output_.bytes + output_.start, output_.end - output_.start, MSG_NOSIGNAL);
   if (count >= 0) {
     output_.start += static_cast<std::size_t>(count);
     return true;

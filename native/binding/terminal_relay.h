@@ -1,7 +1,9 @@
 // Carries bytes between the master side of a cell's terminal and a socket.
 //
-// libuv cannot be handed the master itself: it writes to it blocking, so that a program that does not read would stop the event loop, and it takes the
-// last close of the slave for the end of the output although more than one read's worth (4096 bytes) may be waiting. A socket has neither problem.
+// libuv cannot be handed the master itself: it writes to it blocking, so that a program that does
+// not read would stop the event loop, and it takes the last close of the slave for the end of the
+// output although more than one read's worth (4096 bytes) may be waiting. A socket has neither
+// problem.
 
 #ifndef CLOISTER_BINDING_TERMINAL_RELAY_H_
 #define CLOISTER_BINDING_TERMINAL_RELAY_H_
@@ -16,7 +18,8 @@ namespace cloister::binding {
 
 class TerminalRelay {
  public:
-  // Runs in a thread of its own until either side is closed. Null when the thread could not be started.
+  // Runs in a thread of its own until either side is closed. Null when the thread could not be
+  // started.
   static std::shared_ptr<TerminalRelay> Start(UniqueFd master, UniqueFd socket);
 
   TerminalRelay(UniqueFd master, UniqueFd socket);

@@ -22,7 +22,8 @@ int TryTmpfs();
 int TryProc();
 int TryOverlay();
 
-// Whether the kernel has id-mapped mounts, and the namespace for one can be made, as for the cells of a real-root caller.
+// Whether the kernel has id-mapped mounts, and the namespace for one can be made, as for the cells
+// of a real-root caller.
 int TryIdMap();
 
 // Whether RLIMIT_NPROC counts the processes of a user namespace apart from the user's others

@@ -9,7 +9,9 @@ import { isMainThread, parentPort, Worker, workerData } from 'node:worker_thread
 
 const SECRET = '/etc/passwd';
 const PACKAGE = new URL('../../dist/index.js', import.meta.url).href;
-const POLICY = { unveil: { '/tmp': 'rwc', '/usr': 'rx', '/lib': 'rx', '/lib64': 'rx', '/dev/null': 'rw', '/proc': 'r' } };
+const POLICY = {
+  unveil: { '/tmp': 'rwc', '/usr': 'rx', '/lib': 'rx', '/lib64': 'rx', '/dev/null': 'rw', '/proc': 'r' },
+};
 if (process.env.HOSTILE_ROOT !== undefined) {
   POLICY.unveil[process.env.HOSTILE_ROOT] = 'rwc';
 }
@@ -23,7 +25,11 @@ function probe() {
   }
 }
 
-const probeAsync = () => promises.readFile(SECRET).then(() => 'leak', (error) => error.code);
+const probeAsync = () =>
+  promises.readFile(SECRET).then(
+    () => 'leak',
+    (error) => error.code,
+  );
 
 async function inWorker({ kind, depth }) {
   if (kind === 'restrict') {
@@ -117,8 +123,11 @@ async function main(how) {
   for (const worker of workers) {
     results.push(...(await answer(worker, 'probe', 'results')));
   }
-  const late = new Worker(`const fs = require('fs'); const { parentPort } = require('worker_threads');
-    try { fs.readFileSync('${SECRET}'); parentPort.postMessage('leak'); } catch (error) { parentPort.postMessage(error.code); }`, { eval: true });
+  const late = new Worker(
+    `const fs = require('fs'); const { parentPort } = require('worker_threads');
+    try { fs.readFileSync('${SECRET}'); parentPort.postMessage('leak'); } catch (error) { parentPort.postMessage(error.code); }`,
+    { eval: true },
+  );
   results.push(await new Promise((resolve) => late.once('message', resolve)));
   spawn('/bin/sh', ['-c', `printf abc > ${fifo}`], { stdio: 'ignore' });
   const fromFifo = await blocked;
@@ -133,7 +142,18 @@ async function main(how) {
   }
   rmSync(scratch, { recursive: true });
   const [, threads, tries, leaks] = [...churn].map(Number);
-  console.log(JSON.stringify({ allowed, results, fromFifo, restricted: enforcement.threads, milliseconds, threads, tries, leaks }));
+  console.log(
+    JSON.stringify({
+      allowed,
+      results,
+      fromFifo,
+      restricted: enforcement.threads,
+      milliseconds,
+      threads,
+      tries,
+      leaks,
+    }),
+  );
   process.exit(0);
 }
 

@@ -1,7 +1,9 @@
-// Preloaded into a process that is about to restrict itself: threads that come and go as fast as they can, and try a forbidden file all the time.
+// Preloaded into a process that is about to restrict itself: threads that come and go as fast as
+// they can, and try a forbidden file all the time.
 //
-// CHURN_FILE names a file of 32 bytes that is shared with the program: a flag that the restriction is said to be in force, and three counts: threads
-// that were made, tries since then, and tries since then that succeeded.
+// CHURN_FILE names a file of 32 bytes that is shared with the program: a flag that the restriction
+// is said to be in force, and three counts: threads that were made, tries since then, and tries
+// since then that succeeded.
 
 #define _GNU_SOURCE
 #include <fcntl.h>

@@ -15,7 +15,15 @@ const MODES = ['main', 'worker', 'two', 'twice'];
 
 const scratch = mkdtempSync(path.join(tmpdir(), 'hostile-run-'));
 const library = path.join(scratch, 'churn.so');
-execFileSync(process.env.CC ?? 'cc', ['-O2', '-shared', '-fPIC', '-pthread', '-o', library, path.join(here, 'churn.c')]);
+execFileSync(process.env.CC ?? 'cc', [
+  '-O2',
+  '-shared',
+  '-fPIC',
+  '-pthread',
+  '-o',
+  library,
+  path.join(here, 'churn.c'),
+]);
 
 function one(index) {
   const node = nodes[index % nodes.length];
@@ -53,7 +61,9 @@ function count(outcome) {
     total.hangs += 1;
   } else if (outcome.code !== 0) {
     total.failures += 1;
-    console.log(`${outcome.node} ${outcome.mode}: ended with ${outcome.code ?? outcome.signal}\n${outcome.err.slice(0, 2000)}`);
+    console.log(
+      `${outcome.node} ${outcome.mode}: ended with ${outcome.code ?? outcome.signal}\n${outcome.err.slice(0, 2000)}`,
+    );
   } else {
     const report = JSON.parse(outcome.out);
     const leaked = report.leaks > 0 || report.results.some((result) => result !== 'EACCES');
@@ -82,5 +92,10 @@ await Promise.all([lane(), lane()]);
 rmSync(scratch, { recursive: true });
 times.sort((a, b) => a - b);
 const quantile = (share) => times[Math.min(times.length - 1, Math.floor(times.length * share))]?.toFixed(1);
-console.log(JSON.stringify({ ...total, milliseconds: { median: quantile(0.5), p95: quantile(0.95), most: times.at(-1)?.toFixed(1) } }));
+console.log(
+  JSON.stringify({
+    ...total,
+    milliseconds: { median: quantile(0.5), p95: quantile(0.95), most: times.at(-1)?.toFixed(1) },
+  }),
+);
 process.exit(total.leaks + total.hangs + total.failures > 0 ? 1 : 0);

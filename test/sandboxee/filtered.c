@@ -1,10 +1,12 @@
-// Installs a filter from a file and then does one deed, so that a test can see what the kernel makes of it.
+// Installs a filter from a file and then does one deed, so that a test can see what the kernel
+// makes of it.
 //
 //   filtered PROGRAM call NUMBER [ARGUMENT...]   prints "ok RESULT" or "errno NUMBER"
-//   filtered PROGRAM call32 NUMBER               the same through int 0x80: a call of 32-bit x86 from a 64-bit process
-//   filtered PROGRAM exec COMMAND [ARGUMENT...]
+//   filtered PROGRAM call32 NUMBER               the same through int 0x80: a call of 32-bit x86
+//   from a 64-bit process filtered PROGRAM exec COMMAND [ARGUMENT...]
 //
-// PROGRAM: struct sock_filter[] as cloister compiles it, or "-" for no filter. Arguments are unsigned 64-bit numbers in any C notation.
+// PROGRAM: struct sock_filter[] as cloister compiles it, or "-" for no filter. Arguments are
+// unsigned 64-bit numbers in any C notation.
 
 #define _GNU_SOURCE
 #include <errno.h>
@@ -19,8 +21,8 @@
 
 static struct sock_filter instructions[BPF_MAXINSNS];
 
-static int install(const char *path) {
-  FILE *file = fopen(path, "rb");
+static int install(const char* path) {
+  FILE* file = fopen(path, "rb");
   if (file == NULL) {
     return -1;
   }
@@ -36,7 +38,10 @@ static int install(const char *path) {
 static long call32(long number) {
   long result = -ENOSYS;
 #ifdef __x86_64__
-  __asm__ volatile("int $0x80" : "=a"(result) : "a"(number), "b"(0L), "c"(0L), "d"(0L) : "memory", "r8", "r9", "r10", "r11");
+  __asm__ volatile("int $0x80"
+                   : "=a"(result)
+                   : "a"(number), "b"(0L), "c"(0L), "d"(0L)
+                   : "memory", "r8", "r9", "r10", "r11");
 #else
   (void)number;
 #endif
@@ -47,7 +52,7 @@ static long call32(long number) {
   return result;
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
   if (argc < 4) {
     return 64;
   }
@@ -65,9 +70,10 @@ int main(int argc, char **argv) {
     words[i - 3] = strtoul(argv[i], NULL, 0);
   }
   errno = 0;
-  const long result = strcmp(argv[2], "call32") == 0
-                          ? call32((long)words[0])
-                          : syscall((long)words[0], words[1], words[2], words[3], words[4], words[5], words[6]);
+  const long result =
+      strcmp(argv[2], "call32") == 0
+          ? call32((long)words[0])
+          : syscall((long)words[0], words[1], words[2], words[3], words[4], words[5], words[6]);
   if (result == -1) {
     printf("errno %d\n", errno);
   } else {

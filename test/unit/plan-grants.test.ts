@@ -45,16 +45,13 @@ describe('unveil', () => {
     expect(created(cell, 'opt/tool/run')).toMatchObject({ kind: 'file' });
   });
 
-  test.each(['w', 'x', 'c', 'wc'])(
-    'refuses %s on a directory, which nothing can hold',
-    (letters) => {
-      const error = thrownBy(() => unveiled({ '/srv/data': letters }));
-      expect(error).toMatchObject({
-        code: 'ERR_CLOISTER_UNSUPPORTED',
-        hint: expect.stringContaining("onUnsupported: 'degrade'") as unknown,
-      });
-    },
-  );
+  test.each(['w', 'x', 'c', 'wc'])('refuses %s on a directory, which nothing can hold', (letters) => {
+    const error = thrownBy(() => unveiled({ '/srv/data': letters }));
+    expect(error).toMatchObject({
+      code: 'ERR_CLOISTER_UNSUPPORTED',
+      hint: expect.stringContaining("onUnsupported: 'degrade'") as unknown,
+    });
+  });
 
   test('grants more when degraded, and names it', () => {
     const { plan: cell, enforcement } = plan({ unveil: { '/srv/data': 'wc' }, onUnsupported: 'degrade' });
