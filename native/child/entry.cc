@@ -20,7 +20,8 @@ void CloseForeign(const Context& context) noexcept {
 }  // namespace
 
 void RunCell(const Facts& facts, int channel) noexcept {
-  static Context context;  // too large for a comfortable stack
+  // Too large for a comfortable stack; initialized by the compiler, so that no lock guards it.
+  static constinit Context context = {};
   context.facts = facts;
   context.channel = channel;
   context.terminal_master = -1;

@@ -1,6 +1,7 @@
 // Messages between the addon and the launcher: one SOCK_SEQPACKET packet each, fixed layout, native
 // byte order (both run on one machine), descriptors by SCM_RIGHTS. Every message carries the
-// version; either side ends the connection at another one.
+// version; either side ends the connection at another one. Child-safe: constants and plain
+// structures only.
 
 #ifndef CLOISTER_WIRE_MESSAGES_H_
 #define CLOISTER_WIRE_MESSAGES_H_
