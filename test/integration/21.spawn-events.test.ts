@@ -109,7 +109,7 @@ describe.each(USERS)('events of a process object, as %s', (user) => {
         const other = spawnIsolated('missing-command');
         other.on('error', () => undefined);
         await timers.setTimeout(300);
-        return { unhandled, rejected: await promise.catch((error: NodeJS.ErrnoException) => error.code) };
+        return { unhandled, rejected: await promise.catch((error: unknown) => (error as NodeJS.ErrnoException).code) };
       },
       { user },
     );

@@ -51,7 +51,7 @@ describe.each(USERS)('hardship, as %s', (user) => {
             running.map((child) =>
               child.outcome.then(
                 ({ reason }) => reason,
-                (error: NodeJS.ErrnoException) => error.code!,
+                (error: unknown) => (error as NodeJS.ErrnoException).code!,
               ),
             ),
           );
@@ -115,7 +115,9 @@ describe.each(USERS)('hardship, as %s', (user) => {
         const opened: number[] = [];
         const fill = () => {
           try {
-            for (;;) opened.push(fs.openSync('/dev/null', 'r'));
+            for (;;) {
+              opened.push(fs.openSync('/dev/null', 'r'));
+            }
           } catch {
             // Full: that is what was wanted.
           }
@@ -150,7 +152,9 @@ describe.each(USERS)('hardship, as %s', (user) => {
         probe();
         const opened: number[] = [];
         try {
-          for (;;) opened.push(fs.openSync('/dev/null', 'r'));
+          for (;;) {
+            opened.push(fs.openSync('/dev/null', 'r'));
+          }
         } catch {
           // Full.
         }
