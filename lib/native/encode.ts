@@ -115,16 +115,32 @@ export function encodePlan(plan: Plan, filter: Uint8Array | null): Uint8Array {
   writer.u32(MAGIC);
   writer.u32(VERSION);
   encodeIdentity(writer, plan);
-  writer.u32(plan.mounts.length);
-  for (const operation of plan.mounts) {
-    encodeMount(writer, operation);
-  }
+  writer.raw(encodeMounts(plan.mounts));
   encodeRestrictions(writer, plan);
   const program = filter ?? new Uint8Array(0);
   writer.u32(program.length / 8);
   writer.raw(program);
   encodeCommand(writer, plan.command);
   return writer.finish();
+}
+
+const encodedMounts = new WeakMap<Plan['mounts'], Uint8Array>();
+
+/** Most cells of a program have one list of mounts, which is most of the plan: a list that comes again is not encoded again. */
+function encodeMounts(mounts: Plan['mounts']): Uint8Array {
+  const known = encodedMounts.get(mounts);
+  if (known !== undefined) {
+    return known;
+  }
+  const writer = new ByteWriter();
+  writer.u32(mounts.length);
+  for (const operation of mounts) {
+    encodeMount(writer, operation);
+  }
+  // A copy of its own size: the writer's buffer is larger.
+  const bytes = Uint8Array.from(writer.finish());
+  encodedMounts.set(mounts, bytes);
+  return bytes;
 }
 
 function encodeIdentity(writer: ByteWriter, plan: Plan): void {
