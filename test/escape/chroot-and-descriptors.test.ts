@@ -18,14 +18,25 @@ import { scratch } from '../support/scratch.js';
 describe.each(USERS)('directories and descriptors, as %s', (user) => {
   it('".." ends at the root of the cell, from everywhere', async () => {
     const folder = scratch(user, { 'a/b': 'dir' });
-    const deeds = ['climb,/', 'climb,/tmp', 'climb,/data/a/b', 'climb,/proc/self/fd', 'climb,/proc/self/cwd', 'climb,/proc/self/root'];
+    const deeds = [
+      'climb,/',
+      'climb,/tmp',
+      'climb,/data/a/b',
+      'climb,/proc/self/fd',
+      'climb,/proc/self/cwd',
+      'climb,/proc/self/root',
+    ];
     const results = await deedsInCell(user, deeds, { mounts: [{ type: 'bind', source: folder, target: '/data' }] });
     expect(Object.values(results)).toEqual(deeds.map(() => 'EXDEV'));
   });
 
   it('chroot(2) is refused, with which a second root could be left', async () => {
-    expect(await deedsInCell(user, ['chroot,/tmp/x'], { user: { uid: 0, gid: 0 } })).toEqual({ 'chroot,/tmp/x': 'EPERM' });
-    expect(Object.values(deedsOutside(user, [`chroot,/tmp/cloister-test-chroot-${user}`], { ownNamespaces: true }))).toEqual(['OK']);
+    expect(await deedsInCell(user, ['chroot,/tmp/x'], { user: { uid: 0, gid: 0 } })).toEqual({
+      'chroot,/tmp/x': 'EPERM',
+    });
+    expect(
+      Object.values(deedsOutside(user, [`chroot,/tmp/cloister-test-chroot-${user}`], { ownNamespaces: true })),
+    ).toEqual(['OK']);
   });
 
   it('a command has the descriptors of its stdio, and no other', async () => {
@@ -39,7 +50,10 @@ describe.each(USERS)('directories and descriptors, as %s', (user) => {
         const others = [1, 2, 3].map(() => spawnIsolated('sleep', ['20']));
         await Promise.all(others.map((child) => events.once(child, 'spawn')));
         const standard = await runIsolated(target, ['descriptors'], { mounts });
-        const child = spawnIsolated(target, ['descriptors'], { mounts, stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'ignore', own] });
+        const child = spawnIsolated(target, ['descriptors'], {
+          mounts,
+          stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'ignore', own],
+        });
         const extra = await text(child.stdout);
         await child.outcome;
         const terminal = await runIsolated(target, ['descriptors'], { mounts, net: 'host' });
@@ -97,8 +111,16 @@ describe.each(USERS)('directories and descriptors, as %s', (user) => {
       async ({ runIsolated, childProcess, fs, data }) => {
         const { program, target, folder: files } = data as { program: string; target: string; folder: string };
         const deeds = ['reopen,0,r', 'reopen,0,w', 'reopen,3,r', 'reopen,3,w'];
-        const stdio = () => [fs.openSync(`${files}/read`, 'r'), 'pipe' as const, 'pipe' as const, fs.openSync(`${files}/both`, 'r+')];
-        const inside = await runIsolated(target, deeds, { mounts: [{ type: 'bind', source: program, target }], stdio: stdio() });
+        const stdio = () => [
+          fs.openSync(`${files}/read`, 'r'),
+          'pipe' as const,
+          'pipe' as const,
+          fs.openSync(`${files}/both`, 'r+'),
+        ];
+        const inside = await runIsolated(target, deeds, {
+          mounts: [{ type: 'bind', source: program, target }],
+          stdio: stdio(),
+        });
         const outside = childProcess.spawnSync(program, deeds, { encoding: 'utf8', stdio: stdio() });
         return [inside.stdout, outside.stdout];
       },
@@ -113,14 +135,18 @@ describe.each(USERS)('directories and descriptors, as %s', (user) => {
     const folder = scratch(user, { 'd/file': 'x', 's/file': 'y' });
     const socket = path.join(folder, 's', 'socket');
     const serve = async (): Promise<void> => {
-      const server = spawn(deedsProgram(), [`serve-descriptor,${socket},${path.join(folder, 'd')}`], { stdio: ['ignore', 'pipe', 'inherit'] });
+      const server = spawn(deedsProgram(), [`serve-descriptor,${socket},${path.join(folder, 'd')}`], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
       onTestFinished(() => {
         server.kill('SIGKILL');
       });
       await once(server.stdout, 'data');
     };
     await serve();
-    const inside = await deedsInCell(user, [`use-descriptor,${socket},file`], { mounts: [{ type: 'bind', source: path.join(folder, 's') }] });
+    const inside = await deedsInCell(user, [`use-descriptor,${socket},file`], {
+      mounts: [{ type: 'bind', source: path.join(folder, 's') }],
+    });
     expect(Object.values(inside)).toEqual(['EACCES:EACCES']);
     rmSync(socket);
     await serve();
@@ -136,7 +162,12 @@ describe.each(USERS)('directories and descriptors, as %s', (user) => {
   });
 
   it('a hostile working directory ends nowhere else', async () => {
-    const [result] = await inCells(user, [{ args: ['climb,.', 'readlink,/proc/self/cwd'], options: { cwd: '/proc/self/fd' } }]);
-    expect(result?.deeds).toEqual({ 'climb,.': expect.stringMatching(/^(EXDEV|EACCES)$/), 'readlink,/proc/self/cwd': 'OK:/proc/2/fd' });
+    const [result] = await inCells(user, [
+      { args: ['climb,.', 'readlink,/proc/self/cwd'], options: { cwd: '/proc/self/fd' } },
+    ]);
+    expect(result?.deeds).toEqual({
+      'climb,.': expect.stringMatching(/^(EXDEV|EACCES)$/),
+      'readlink,/proc/self/cwd': 'OK:/proc/2/fd',
+    });
   });
 });

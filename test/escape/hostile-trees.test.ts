@@ -28,38 +28,62 @@ function hostile(user: User, links: Record<string, string>): { root: string; out
 
 describe.each(USERS)('hostile trees, as %s', (user) => {
   it('their links end within the root', async () => {
-    const { root } = hostile(user, { shadow: '/etc/shadow', up: '../../../../../../etc', out: 'OUTSIDE', self: '/proc/self/root' });
+    const { root } = hostile(user, {
+      shadow: '/etc/shadow',
+      up: '../../../../../../etc',
+      out: 'OUTSIDE',
+      self: '/proc/self/root',
+    });
     const [result] = await inCells(user, [
-      { command: '/bin/deeds', args: ['read,/shadow', 'read,/up/shadow', 'read,/out/secret', 'climb,/self', 'access,/self/bin/deeds'], options: { root: { directory: root, writable: 'discard' } } },
+      {
+        command: '/bin/deeds',
+        args: ['read,/shadow', 'read,/up/shadow', 'read,/out/secret', 'climb,/self', 'access,/self/bin/deeds'],
+        options: { root: { directory: root, writable: 'discard' } },
+      },
     ]);
     expect(Object.values(result?.deeds ?? {})).toEqual(['ENOENT', 'ENOENT', 'ENOENT', 'EXDEV', 'OK']);
   });
 
-  it.each([false, true, 'discard'] as const)('put no mount outside by links at its target (writable: %s)', async (writable) => {
-    const { root, outside, folder } = hostile(user, { etc: '../outside', mnt: 'OUTSIDE', proc: 'OUTSIDE/d', dev: '../../../../../..', tmp: '/', loop: 'loop' });
-    const before = listing(outside);
-    const source = scratch(user, { file: 'granted' });
-    const bind = (target: string) => ({ type: 'bind', source, target }) as const;
-    const runs = ['/etc', '/mnt', '/mnt/d/new', '/loop/x', '/etc/../mnt'].map((target) => ({
-      command: '/bin/deeds',
-      args: ['access,/bin/deeds', `read,${target}/file`, 'climb,/'],
-      options: { root: { directory: root, writable }, mounts: [bind(target)] },
-    }));
-    for (const result of await tryCells(user, runs)) {
-      // Either it is refused, or what was mounted is in the root of the cell.
-      if ('reason' in result) {
-        expect(result.deeds['climb,/']).toBe('EXDEV');
-      } else {
-        expect(result.code).toMatch(/^ERR_CLOISTER_(POLICY|SETUP|NOT_FOUND)$/);
+  it.each([false, true, 'discard'] as const)(
+    'put no mount outside by links at its target (writable: %s)',
+    async (writable) => {
+      const { root, outside, folder } = hostile(user, {
+        etc: '../outside',
+        mnt: 'OUTSIDE',
+        proc: 'OUTSIDE/d',
+        dev: '../../../../../..',
+        tmp: '/',
+        loop: 'loop',
+      });
+      const before = listing(outside);
+      const source = scratch(user, { file: 'granted' });
+      const bind = (target: string) => ({ type: 'bind', source, target }) as const;
+      const runs = ['/etc', '/mnt', '/mnt/d/new', '/loop/x', '/etc/../mnt'].map((target) => ({
+        command: '/bin/deeds',
+        args: ['access,/bin/deeds', `read,${target}/file`, 'climb,/'],
+        options: { root: { directory: root, writable }, mounts: [bind(target)] },
+      }));
+      for (const result of await tryCells(user, runs)) {
+        // Either it is refused, or what was mounted is in the root of the cell.
+        if ('reason' in result) {
+          expect(result.deeds['climb,/']).toBe('EXDEV');
+        } else {
+          expect(result.code).toMatch(/^ERR_CLOISTER_(POLICY|SETUP|NOT_FOUND)$/);
+        }
       }
-    }
-    expect(listing(outside)).toEqual(before);
-    expect(listing(folder).filter((line) => line.startsWith('root/')).length).toBe(8);
-  });
+      expect(listing(outside)).toEqual(before);
+      expect(listing(folder).filter((line) => line.startsWith('root/')).length).toBe(8);
+    },
+  );
 
   it('a link in a tree is no way to hide the wrong thing, or to grant it', async () => {
     const folder = scratch(user, { 'tree/real/file': 'x', 'tree/link': '-> ../outside', 'outside/secret': 'y' });
-    const [result] = await inCells(user, [{ args: [`read,${folder}/tree/link/secret`, `access,${folder}/outside`], options: { unveil: { [`${folder}/tree`]: 'r' } } }]);
+    const [result] = await inCells(user, [
+      {
+        args: [`read,${folder}/tree/link/secret`, `access,${folder}/outside`],
+        options: { unveil: { [`${folder}/tree`]: 'r' } },
+      },
+    ]);
     expect(Object.values(result?.deeds ?? {})).toEqual(['ENOENT', 'ENOENT']);
   });
 });
@@ -79,7 +103,9 @@ const SWAPS: Record<string, Swap> = {
     },
   },
   'a directory above the source': {
-    options: (folder) => ({ mounts: [{ type: 'bind', source: `${folder}/a/source`, target: '/data', writable: true }] }),
+    options: (folder) => ({
+      mounts: [{ type: 'bind', source: `${folder}/a/source`, target: '/data', writable: true }],
+    }),
     swap: (folder) => {
       renameSync(`${folder}/a`, `${folder}/old`);
       mkdirSync(`${folder}/other/source`, { recursive: true });
@@ -120,7 +146,9 @@ const SWAPS: Record<string, Swap> = {
     },
   },
   'the upper directory of an overlay': {
-    options: (folder) => ({ mounts: [{ type: 'overlay', lower: `${folder}/a/proc`, upper: `${folder}/a/source`, target: '/data' }] }),
+    options: (folder) => ({
+      mounts: [{ type: 'overlay', lower: `${folder}/a/proc`, upper: `${folder}/a/source`, target: '/data' }],
+    }),
     swap: (folder) => {
       renameSync(`${folder}/a/source`, `${folder}/a/old`);
       symlinkSync('/var', `${folder}/a/source`);
@@ -138,7 +166,14 @@ const SWAPS: Record<string, Swap> = {
 describe.each(USERS)('links swapped in between plan and mount, as %s', (user) => {
   it.each(Object.keys(SWAPS))('%s: the cell is not started', async (name) => {
     const { options, swap } = SWAPS[name]!;
-    const folder = scratch(user, { 'a/source/file': 'x', 'a/file': 'y', 'a/proc': 'dir', 'a/dev': 'dir', 'a/tmp': 'dir', 'a/bin': 'dir' });
+    const folder = scratch(user, {
+      'a/source/file': 'x',
+      'a/file': 'y',
+      'a/proc': 'dir',
+      'a/dev': 'dir',
+      'a/tmp': 'dir',
+      'a/bin': 'dir',
+    });
     spawnSync('install', ['-m', '755', deedsProgram(), path.join(folder, 'a/bin/deeds')]);
     const go = path.join(folder, 'go');
     const swapped = (async () => {
@@ -151,7 +186,11 @@ describe.each(USERS)('links swapped in between plan and mount, as %s', (user) =>
     })();
     const result = await inSubprocess(
       async ({ spawnIsolated, runIsolated, children, failureOf, fs, waitFor, data }) => {
-        const { folder: at, options: policy, command } = data as { folder: string; options: Record<string, unknown>; command: string };
+        const {
+          folder: at,
+          options: policy,
+          command,
+        } = data as { folder: string; options: Record<string, unknown>; command: string };
         await runIsolated('true');
         // The launcher does not look while the plan is made and the attacker is at work.
         const launcher = children().find((child) => child.name === 'cloister');
@@ -164,7 +203,10 @@ describe.each(USERS)('links swapped in between plan and mount, as %s', (user) =>
         const next = await runIsolated('echo', ['fine']);
         return [failure?.code, failure?.stage, failure?.causeCode, next.stdout];
       },
-      { user, data: { folder, options: options(folder), command: name.includes('root directory') ? '/bin/deeds' : 'true' } },
+      {
+        user,
+        data: { folder, options: options(folder), command: name.includes('root directory') ? '/bin/deeds' : 'true' },
+      },
     );
     await swapped;
     expect(result).toEqual(['ERR_CLOISTER_SETUP', 'mounts', 'ELOOP', 'fine\n']);

@@ -18,13 +18,32 @@ const LAUNCHER = new URL('../../build/Release/cloister-launcher', import.meta.ur
 
 describe.each(USERS)('init of a cell, as %s', (user) => {
   it('shows nothing of itself and of the host behind it', async () => {
-    const deeds = ['access,/proc/1/root/etc', 'readlink,/proc/1/root', 'readlink,/proc/1/cwd', 'readlink,/proc/1/exe', 'read,/proc/1/exe', 'exec,/proc/1/exe', 'write,/proc/1/exe'];
-    const more = ['read,/proc/1/environ', 'read,/proc/1/mem', 'read,/proc/1/fd', 'read,/proc/1/map_files', 'read,/proc/1/stack', 'setns,/proc/1/ns/mnt', 'climb,/proc/1/cwd'];
+    const deeds = [
+      'access,/proc/1/root/etc',
+      'readlink,/proc/1/root',
+      'readlink,/proc/1/cwd',
+      'readlink,/proc/1/exe',
+      'read,/proc/1/exe',
+      'exec,/proc/1/exe',
+      'write,/proc/1/exe',
+    ];
+    const more = [
+      'read,/proc/1/environ',
+      'read,/proc/1/mem',
+      'read,/proc/1/fd',
+      'read,/proc/1/map_files',
+      'read,/proc/1/stack',
+      'setns,/proc/1/ns/mnt',
+      'climb,/proc/1/cwd',
+    ];
     const results = await deedsInCell(user, [...deeds, ...more], { user: { uid: 0, gid: 0 } });
     for (const [deed, result] of Object.entries(results)) {
       expect([deed, result]).toEqual([deed, expect.stringMatching(/^(EACCES|EPERM|ENOENT)$/)]);
     }
-    expect(Object.values(deedsOutside(user, ['access,/proc/self/root/etc', 'read,/proc/self/environ']))).toEqual(['OK', 'OK']);
+    expect(Object.values(deedsOutside(user, ['access,/proc/self/root/etc', 'read,/proc/self/environ']))).toEqual([
+      'OK',
+      'OK',
+    ]);
   });
 
   it('cannot be traced, read, robbed, stopped or killed', async () => {
@@ -32,7 +51,9 @@ describe.each(USERS)('init of a cell, as %s', (user) => {
     const results = await deedsInCell(user, deeds, { user: { uid: 0, gid: 0 } });
     expect(Object.values(results)).toEqual(['EPERM', 'EPERM', 'EPERM']);
     // Signals are dropped, since init has no handler (pid_namespaces(7)); the command goes on.
-    const signals = await deedsInCell(user, ['kill,1,9', 'kill,1,19', 'kill,1,15', 'kill,1,6', 'kill,-1,0', 'ids'], { user: { uid: 5, gid: 5 } });
+    const signals = await deedsInCell(user, ['kill,1,9', 'kill,1,19', 'kill,1,15', 'kill,1,6', 'kill,-1,0', 'ids'], {
+      user: { uid: 5, gid: 5 },
+    });
     expect(signals['ids']).toBe('OK:5 5 5 5 5 5');
   });
 
@@ -61,7 +82,12 @@ describe.each(USERS)('the launcher, as %s', (user) => {
     spawnSync('install', ['-m', '755', deedsProgram(), path.join(root, 'bin/deeds')]);
     // What runc was led to execute: an image whose programs lead to the runtime itself.
     symlinkSync('/proc/self/exe', path.join(root, 'bin/link'));
-    spawnSync('sh', ['-c', 'printf "#!/proc/self/exe\\n" > "$1" && chmod 755 "$1"', 'sh', path.join(root, 'bin/script')]);
+    spawnSync('sh', [
+      '-c',
+      'printf "#!/proc/self/exe\\n" > "$1" && chmod 755 "$1"',
+      'sh',
+      path.join(root, 'bin/script'),
+    ]);
     const [link, script, init] = await tryCells(user, [
       { command: '/bin/link', args: ['serve'], options: { root: { directory: root, writable: 'discard' } } },
       { command: '/bin/script', options: { root: { directory: root } } },
@@ -89,11 +115,13 @@ describe.each(USERS)('the launcher, as %s', (user) => {
         const later = [1, 2, 3, 4].map(() => spawn({}));
         await Promise.all(later.map((child) => events.once(child, 'spawn')));
         await waitFor(() => descendants().filter(({ name }) => name === 'cloister-init').length >= 6);
-        const inits = descendants().filter(({ pid, name }) => name.startsWith('cloister') && (!before.has(pid) || name === 'cloister'));
+        const inits = descendants().filter(
+          ({ pid, name }) => name.startsWith('cloister') && (!before.has(pid) || name === 'cloister'),
+        );
         const holding: string[] = [];
         let seen = 0;
         for (const { pid, name } of inits) {
-          let text = '';
+          let text: string;
           try {
             text = fs.readFileSync(`/proc/${String(pid)}/maps`, 'utf8');
           } catch {
@@ -159,4 +187,3 @@ describe.runIf(process.getuid?.() === 0)('the launcher of a process that gives r
     expect(results.throughCell).not.toBe(0);
   });
 });
-

@@ -10,17 +10,62 @@ import { deedsOutside } from '../support/deeds.js';
 import { USERS } from '../support/in-subprocess.js';
 
 const REFUSED = [
-  ...['bpf', 'perf_event_open', 'kexec_load', 'init_module', 'finit_module', 'delete_module', 'reboot', 'swapon', 'swapoff', 'acct', 'quotactl', 'syslog'],
-  ...['vhangup', 'settimeofday', 'adjtimex', 'clock_settime', 'keyctl', 'add_key', 'request_key', 'mount', 'umount2', 'pivot_root', 'chroot', 'setns'],
-  ...['ptrace', 'kcmp', 'open_by_handle_at', 'name_to_handle_at', 'process_vm_readv', 'process_vm_writev', 'userfaultfd', 'open_tree', 'move_mount'],
+  ...[
+    'bpf',
+    'perf_event_open',
+    'kexec_load',
+    'init_module',
+    'finit_module',
+    'delete_module',
+    'reboot',
+    'swapon',
+    'swapoff',
+    'acct',
+    'quotactl',
+    'syslog',
+  ],
+  ...[
+    'vhangup',
+    'settimeofday',
+    'adjtimex',
+    'clock_settime',
+    'keyctl',
+    'add_key',
+    'request_key',
+    'mount',
+    'umount2',
+    'pivot_root',
+    'chroot',
+    'setns',
+  ],
+  ...[
+    'ptrace',
+    'kcmp',
+    'open_by_handle_at',
+    'name_to_handle_at',
+    'process_vm_readv',
+    'process_vm_writev',
+    'userfaultfd',
+    'open_tree',
+    'move_mount',
+  ],
   ...['fsopen', 'fsconfig', 'fsmount', 'fspick', 'pidfd_getfd', 'mount_setattr', 'sethostname', 'setdomainname'],
   ...(process.arch === 'x64' ? ['iopl', 'ioperm'] : []),
 ];
-const UNKNOWN = ['io_uring_setup', 'io_uring_enter', 'io_uring_register', 'clone3', 'no-such-call', ...(process.arch === 'x64' ? ['modify_ldt'] : [])];
+const UNKNOWN = [
+  'io_uring_setup',
+  'io_uring_enter',
+  'io_uring_register',
+  'clone3',
+  'no-such-call',
+  ...(process.arch === 'x64' ? ['modify_ldt'] : []),
+];
 
 describe.each(USERS)('system calls, as %s', (user) => {
   it('that act on the machine or on others are refused', async () => {
-    const [result] = await inCells(user, [{ args: REFUSED.map((name) => `call,${name}`), options: { user: { uid: 0, gid: 0 } } }]);
+    const [result] = await inCells(user, [
+      { args: REFUSED.map((name) => `call,${name}`), options: { user: { uid: 0, gid: 0 } } },
+    ]);
     expect(result?.enforcement.seccomp?.filters).toBeGreaterThanOrEqual(1);
     expect(result?.deeds).toEqual(Object.fromEntries(REFUSED.map((name) => [`call,${name}`, 'EPERM'])));
     // Without the filter the kernel gets as far as looking at the arguments of those that need no privilege.
@@ -29,7 +74,10 @@ describe.each(USERS)('system calls, as %s', (user) => {
   });
 
   it('that hide what they do are answered as by a kernel without them', async () => {
-    const results = await deedsInCell(user, UNKNOWN.map((name) => `call,${name}`));
+    const results = await deedsInCell(
+      user,
+      UNKNOWN.map((name) => `call,${name}`),
+    );
     expect(results).toEqual(Object.fromEntries(UNKNOWN.map((name) => [`call,${name}`, 'ENOSYS'])));
     expect(Object.values(deedsOutside(user, ['call,io_uring_setup', 'call,clone3']))).not.toContain('ENOSYS');
   });
@@ -62,7 +110,12 @@ describe.each(USERS)('system calls, as %s', (user) => {
   });
 
   it('do not undo the protections of memory', async () => {
-    const results = await deedsInCell(user, ['personality,0', 'personality,0x40000', 'personality,0x400000', 'personality,0x100000']);
+    const results = await deedsInCell(user, [
+      'personality,0',
+      'personality,0x40000',
+      'personality,0x400000',
+      'personality,0x100000',
+    ]);
     expect(Object.values(results)).toEqual(['OK', 'EPERM', 'EPERM', 'EPERM']);
     expect(Object.values(deedsOutside(user, ['personality,0x40000']))).toEqual(['OK']);
   });
@@ -81,6 +134,10 @@ describe.each(USERS)('system calls, as %s', (user) => {
       deedsOutside(user, [`remove-key,${key}`]);
     });
     expect(Object.values(deedsOutside(user, [`read-key,${key}`]))).toEqual(['OK']);
-    expect(Object.values(await deedsInCell(user, [`read-key,${key}`, `find-key,${name}`, 'add-key,x']))).toEqual(['EPERM', 'EPERM', 'EPERM']);
+    expect(Object.values(await deedsInCell(user, [`read-key,${key}`, `find-key,${name}`, 'add-key,x']))).toEqual([
+      'EPERM',
+      'EPERM',
+      'EPERM',
+    ]);
   });
 });

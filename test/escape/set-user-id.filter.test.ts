@@ -17,12 +17,18 @@ describe.each(USERS)('privileged files on the host, as %s', (user) => {
   it('cannot be made by any call that sets a mode', async () => {
     const folder = scratch(user, { 'd/file': 'x' });
     const deeds = (at: string) => [
-      ...['chmod', 'fchmod', 'fchmodat', 'fchmodat2'].flatMap((call) => [`${call},${at}/file,4755`, `${call},${at}/file,2755`]),
+      ...['chmod', 'fchmod', 'fchmodat', 'fchmodat2'].flatMap((call) => [
+        `${call},${at}/file,4755`,
+        `${call},${at}/file,2755`,
+      ]),
       `create,${at}/new,4755`,
       `mknod,${at}/node,p,0,0,4755`,
       `openat2-create,${at}/how,4755`,
     ];
-    const options = { mounts: [{ type: 'bind', source: path.join(folder, 'd'), target: '/data', writable: true }], user: { uid: 0, gid: 0 } } as const;
+    const options = {
+      mounts: [{ type: 'bind', source: path.join(folder, 'd'), target: '/data', writable: true }],
+      user: { uid: 0, gid: 0 },
+    } as const;
     const [cell] = await inCells(user, [{ args: ['ids'], options }]);
     expect(cell?.enforcement.seccomp).not.toBeNull();
     const results = await deedsInCell(user, deeds('/data'), options);
@@ -39,7 +45,9 @@ describe.each(USERS)('privileged files on the host, as %s', (user) => {
   it('ordinary modes can be set', async () => {
     const folder = scratch(user, { file: 'x' });
     const deeds = ['chmod,/data/file,755', 'fchmod,/data/file,1644', 'create,/data/new,640', 'mkdir,/data/sub,1777'];
-    const results = await deedsInCell(user, deeds, { mounts: [{ type: 'bind', source: folder, target: '/data', writable: true }] });
+    const results = await deedsInCell(user, deeds, {
+      mounts: [{ type: 'bind', source: folder, target: '/data', writable: true }],
+    });
     expect(Object.values(results)).toEqual(['OK', 'OK', 'OK', 'OK']);
   });
 });

@@ -15,13 +15,22 @@ const DIST = new URL('../../dist/index.js', import.meta.url).href;
 
 /** Runs a shell command on a new terminal that is its controlling one; what it writes to the file. */
 function onTerminal(user: User, command: string, output: string): string {
-  const words = user === 'nobody' ? `setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all ${command}` : command;
+  const words =
+    user === 'nobody' ? `setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all ${command}` : command;
   spawnSync('script', ['-qec', words, '/dev/null'], { stdio: ['ignore', 'ignore', 'ignore'], timeout: 20_000 });
   return readFileSync(output, 'utf8');
 }
 
 describe.each(USERS)('the caller’s terminal, as %s', (user) => {
-  const deeds = ['is-terminal,0', 'open-terminal', 'tiocsti,0', 'tiocsti-high,0', 'tioclinux,0', 'set-discipline,0', 'steal-terminal,0'];
+  const deeds = [
+    'is-terminal,0',
+    'open-terminal',
+    'tiocsti,0',
+    'tiocsti-high,0',
+    'tioclinux,0',
+    'set-discipline,0',
+    'steal-terminal,0',
+  ];
 
   it('can be used and not be typed into, nor taken', () => {
     const folder = scratch(user, { inside: '', outside: '' });

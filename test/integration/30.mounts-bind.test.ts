@@ -12,26 +12,41 @@ import { idOf, listing, scratch } from '../support/scratch.js';
 describe.each(USERS)('bind mounts, as %s', (user) => {
   it('show a directory at another path, read-only unless asked otherwise', async () => {
     const folder = scratch(user, { 'd/file': 'text' });
-    const deeds = (at: string) => [`read,${at}/file`, `write,${at}/file`, `create,${at}/new`, `unlink,${at}/file`, `chmod,${at}/file,600`];
+    const deeds = (at: string) => [
+      `read,${at}/file`,
+      `write,${at}/file`,
+      `create,${at}/new`,
+      `unlink,${at}/file`,
+      `chmod,${at}/file,600`,
+    ];
     const before = listing(folder);
-    const results = await deedsInCell(user, deeds('/data'), { mounts: [{ type: 'bind', source: path.join(folder, 'd'), target: '/data' }] });
+    const results = await deedsInCell(user, deeds('/data'), {
+      mounts: [{ type: 'bind', source: path.join(folder, 'd'), target: '/data' }],
+    });
     expect(Object.values(results)).toEqual(['OK', 'EROFS', 'EROFS', 'EROFS', 'EROFS']);
     expect(listing(folder)).toEqual(before);
     const writable = await deedsInCell(user, deeds('/data'), {
       mounts: [{ type: 'bind', source: path.join(folder, 'd'), target: '/data', writable: true }],
     });
     expect(Object.values(writable)).toEqual(['OK', 'OK', 'OK', 'OK', 'ENOENT']);
-    expect(listing(folder)).toEqual([`d 40755 ${idOf(user)}:${idOf(user)}`, `d/new 100644 ${idOf(user)}:${idOf(user)} 0`]);
+    expect(listing(folder)).toEqual([
+      `d 40755 ${idOf(user)}:${idOf(user)}`,
+      `d/new 100644 ${idOf(user)}:${idOf(user)} 0`,
+    ]);
   });
 
   it('store what is written as the caller’s, whatever the cell looks like inside', async () => {
     const folder = scratch(user);
     const own = idOf(user);
     const mounts = [{ type: 'bind', source: folder, target: '/data', writable: true }] as const;
-    const inside = await deedsInCell(user, ['create,/data/a', 'mkdir,/data/b', 'symlink,x,/data/c', 'stat,/data/a', 'ids'], {
-      mounts,
-      user: { uid: 1234, gid: 4321 },
-    });
+    const inside = await deedsInCell(
+      user,
+      ['create,/data/a', 'mkdir,/data/b', 'symlink,x,/data/c', 'stat,/data/a', 'ids'],
+      {
+        mounts,
+        user: { uid: 1234, gid: 4321 },
+      },
+    );
     expect(inside).toMatchObject({ 'stat,/data/a': 'OK:100644 1234 4321', ids: 'OK:1234 1234 1234 4321 4321 4321' });
     for (const name of ['a', 'b', 'c']) {
       const { uid, gid } = lstatSync(path.join(folder, name));
@@ -43,7 +58,10 @@ describe.each(USERS)('bind mounts, as %s', (user) => {
     const folder = scratch('root', { secret: 'x', public: 'y' });
     chmodSync(path.join(folder, 'secret'), 0o600);
     const mounts = [{ type: 'bind', source: folder, target: '/data' }] as const;
-    const results = await deedsInCell(user, ['read,/data/secret', 'read,/data/public', 'stat,/data/public'], { mounts, user: { uid: 7, gid: 7 } });
+    const results = await deedsInCell(user, ['read,/data/secret', 'read,/data/public', 'stat,/data/public'], {
+      mounts,
+      user: { uid: 7, gid: 7 },
+    });
     const isOwner = idOf(user) === 0;
     expect(results).toEqual({
       'read,/data/secret': isOwner ? 'OK' : 'EACCES',
@@ -58,16 +76,25 @@ describe.each(USERS)('bind mounts, as %s', (user) => {
     const deeds = ['exec,/data/program', 'map-executable,/data/program'];
     const bind = { type: 'bind', source: folder, target: '/data' } as const;
     expect(Object.values(await deedsInCell(user, deeds, { mounts: [bind] }))).toEqual(['OK', 'OK']);
-    expect(Object.values(await deedsInCell(user, deeds, { mounts: [{ ...bind, executable: false }] }))).toEqual(['EACCES', 'EPERM']);
+    expect(Object.values(await deedsInCell(user, deeds, { mounts: [{ ...bind, executable: false }] }))).toEqual([
+      'EACCES',
+      'EPERM',
+    ]);
   });
 
   it('take what a symbolic link leads to, files, pipes and sockets as sources', async () => {
     const folder = scratch(user, { 'real/file': 'text', link: '-> real', linked: '-> real/file', pipe: 'fifo' });
-    const mounts = ['link', 'linked', 'pipe'].map((name) => ({ type: 'bind', source: path.join(folder, name), target: `/show/${name}` }) as const);
-    const results = await deedsInCell(user, ['read,/show/link/file', 'stat,/show/link', 'read,/show/linked', 'write,/show/linked', 'stat,/show/pipe'], {
-      mounts,
-      user: { uid: 0, gid: 0 },
-    });
+    const mounts = ['link', 'linked', 'pipe'].map(
+      (name) => ({ type: 'bind', source: path.join(folder, name), target: `/show/${name}` }) as const,
+    );
+    const results = await deedsInCell(
+      user,
+      ['read,/show/link/file', 'stat,/show/link', 'read,/show/linked', 'write,/show/linked', 'stat,/show/pipe'],
+      {
+        mounts,
+        user: { uid: 0, gid: 0 },
+      },
+    );
     expect(results).toEqual({
       'read,/show/link/file': 'OK',
       'stat,/show/link': 'OK:40755 0 0',
@@ -131,14 +158,19 @@ describe.each(USERS)('bind mounts, as %s', (user) => {
 
   it('are the same in whatever order they are written', async () => {
     const folder = scratch(user, { 'a/x': 'ax', 'b/y': 'by', 'c/z': 'cz' });
-    const bind = (name: string, target: string, writable = false) => ({ type: 'bind', source: path.join(folder, name), target, writable }) as const;
+    const bind = (name: string, target: string, writable = false) =>
+      ({ type: 'bind', source: path.join(folder, name), target, writable }) as const;
     const mounts = [bind('a', '/m'), bind('b', '/m/deep', true), bind('c', '/m/deep/inner')];
     const before = listing(folder);
     // A mount point below a writable bind has to be there: only the first two, then.
     const orders = [
       [0, 1],
       [1, 0],
-    ].map((order) => shell('cat /m/x /m/deep/y; touch /m/n; touch /m/deep/y && echo touched', { mounts: order.map((index) => mounts[index]!) }));
+    ].map((order) =>
+      shell('cat /m/x /m/deep/y; touch /m/n; touch /m/deep/y && echo touched', {
+        mounts: order.map((index) => mounts[index]!),
+      }),
+    );
     for (const result of await inCells(user, orders)) {
       expect(result.stdout).toBe('axbytouched\n');
       expect(result.stderr).toMatch(/^touch: .*Read-only file system\n$/);
@@ -155,7 +187,12 @@ describe.each(USERS)('bind mounts, as %s', (user) => {
       { args: ['write,/data/null', 'write,/dev/null'], options: { mounts } },
       { command: '/data/setuid', args: ['ids'], options: { mounts, user: { uid: 1000, gid: 1000 } } },
     ]).then((results) => [results.map(({ deeds }) => deeds)]);
-    expect(result).toEqual([{ 'write,/data/null': 'EACCES', 'write,/dev/null': 'OK' }, { ids: 'OK:1000 1000 1000 1000 1000 1000' }]);
-    expect(deedsOutside(user, [`write,${folder}/null`])).toEqual({ [`write,${folder}/null`]: idOf('root') === 0 ? 'OK' : 'EACCES' });
+    expect(result).toEqual([
+      { 'write,/data/null': 'EACCES', 'write,/dev/null': 'OK' },
+      { ids: 'OK:1000 1000 1000 1000 1000 1000' },
+    ]);
+    expect(deedsOutside(user, [`write,${folder}/null`])).toEqual({
+      [`write,${folder}/null`]: idOf('root') === 0 ? 'OK' : 'EACCES',
+    });
   });
 });

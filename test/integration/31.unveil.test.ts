@@ -13,7 +13,10 @@ describe.each(USERS)('unveil in a cell, as %s', (user) => {
   it('shows a path at the same place, and nothing beside it', async () => {
     const folder = scratch(user, { 'shown/a': 'a', 'beside/b': 'b' });
     const deeds = [`read,${folder}/shown/a`, `access,${folder}/beside`];
-    expect(Object.values(await deedsInCell(user, deeds, { unveil: { [`${folder}/shown`]: 'r' } }))).toEqual(['OK', 'ENOENT']);
+    expect(Object.values(await deedsInCell(user, deeds, { unveil: { [`${folder}/shown`]: 'r' } }))).toEqual([
+      'OK',
+      'ENOENT',
+    ]);
     expect(Object.values(await deedsInCell(user, deeds))).toEqual(['ENOENT', 'ENOENT']);
     expect(Object.values(await deedsInCell(user, deeds, { unveil: { [folder]: 'r' } }))).toEqual(['OK', 'OK']);
   });
@@ -33,7 +36,10 @@ describe.each(USERS)('unveil in a cell, as %s', (user) => {
     for (const [letters, expected] of Object.entries(table)) {
       const results = Object.values(await deedsInCell(user, deeds, { unveil: { [d]: letters } }));
       const denied = results.map((result) => (result === 'EACCES' || result === 'OK' ? result : 'denied'));
-      expect([letters, ...denied]).toEqual([letters, ...expected.map((result) => (result === 'EACCES' || result === 'OK' ? result : 'denied'))]);
+      expect([letters, ...denied]).toEqual([
+        letters,
+        ...expected.map((result) => (result === 'EACCES' || result === 'OK' ? result : 'denied')),
+      ]);
     }
   });
 
@@ -56,13 +62,21 @@ describe.each(USERS)('unveil in a cell, as %s', (user) => {
       [at('a/b/c'), ''],
       [at('a/b/c/d'), 'r'],
     ];
-    const deeds = [`write,${at('a/x')}`, `write,${at('a/b/y')}`, `read,${at('a/b/c/z')}`, `read,${at('a/b/c/d/w')}`, `write,${at('a/b/c/d/w')}`];
+    const deeds = [
+      `write,${at('a/x')}`,
+      `write,${at('a/b/y')}`,
+      `read,${at('a/b/c/z')}`,
+      `read,${at('a/b/c/d/w')}`,
+      `write,${at('a/b/c/d/w')}`,
+    ];
     for (const order of [
       [0, 1, 2, 3],
       [3, 2, 1, 0],
       [2, 0, 3, 1],
     ]) {
-      const results = await deedsInCell(user, deeds, { unveil: Object.fromEntries(order.map((index) => grants[index]!)) });
+      const results = await deedsInCell(user, deeds, {
+        unveil: Object.fromEntries(order.map((index) => grants[index]!)),
+      });
       const [readOnly, writable, hidden, below, belowWritten] = Object.values(results);
       expect([writable, below]).toEqual(['OK', 'OK']);
       expect(['EROFS', 'EACCES']).toContain(readOnly);
@@ -87,8 +101,23 @@ describe.each(USERS)('unveil in a cell, as %s', (user) => {
       `umount,${folder}/a/secret`,
     ];
     const results = await deedsInCell(user, deeds, { unveil });
-    expect(Object.values(results)).toEqual(['EACCES', 'EACCES', 'EACCES', 'OK', 'EROFS', 'EROFS', 'EBUSY', expect.stringMatching(/EXDEV|EPERM|EACCES/), 'EPERM']);
-    expect(Object.values(await deedsInCell(user, deeds.slice(0, 4), { unveil: { [folder]: 'r' } }))).toEqual(['OK', 'OK', 'OK', 'OK']);
+    expect(Object.values(results)).toEqual([
+      'EACCES',
+      'EACCES',
+      'EACCES',
+      'OK',
+      'EROFS',
+      'EROFS',
+      'EBUSY',
+      expect.stringMatching(/EXDEV|EPERM|EACCES/),
+      'EPERM',
+    ]);
+    expect(Object.values(await deedsInCell(user, deeds.slice(0, 4), { unveil: { [folder]: 'r' } }))).toEqual([
+      'OK',
+      'OK',
+      'OK',
+      'OK',
+    ]);
     expect(listing(folder)).toEqual(before);
   });
 
@@ -100,7 +129,12 @@ describe.each(USERS)('unveil in a cell, as %s', (user) => {
   });
 
   it('follows a link once, and keeps both names', async () => {
-    const folder = scratch(user, { 'real/file': 'text', link: '-> real', 'far/deep/file': 'far', 'via/x': '-> ../far/deep' });
+    const folder = scratch(user, {
+      'real/file': 'text',
+      link: '-> real',
+      'far/deep/file': 'far',
+      'via/x': '-> ../far/deep',
+    });
     const unveil = { [`${folder}/link`]: 'r', [`${folder}/via/x`]: 'r' };
     const deeds = ['link/file', 'real/file', 'via/x/file', 'far/deep/file'].map((name) => `read,${folder}/${name}`);
     expect(Object.values(await deedsInCell(user, deeds, { unveil }))).toEqual(['OK', 'OK', 'OK', 'OK']);
@@ -110,8 +144,12 @@ describe.each(USERS)('unveil in a cell, as %s', (user) => {
 
   it('does not make a path that is not there, and cannot hide one', async () => {
     const folder = scratch(user);
-    expect(await refusal(user, { unveil: { [`${folder}/none`]: 'rwc' } })).toMatchObject({ code: 'ERR_CLOISTER_NOT_FOUND' });
-    expect(await refusal(user, { unveil: { [folder]: 'r', [`${folder}/none`]: '' } })).toMatchObject({ code: 'ERR_CLOISTER_POLICY' });
+    expect(await refusal(user, { unveil: { [`${folder}/none`]: 'rwc' } })).toMatchObject({
+      code: 'ERR_CLOISTER_NOT_FOUND',
+    });
+    expect(await refusal(user, { unveil: { [folder]: 'r', [`${folder}/none`]: '' } })).toMatchObject({
+      code: 'ERR_CLOISTER_POLICY',
+    });
     expect(listing(folder)).toEqual([]);
   });
 
@@ -125,14 +163,19 @@ describe.each(USERS)('unveil in a cell, as %s', (user) => {
   });
 
   it('takes relative names and ~ of the caller', async () => {
-    const results = await deedsInCell(user, ['read,/usr/lib/os-release', 'access,/etc/hostname'], { unveil: { '../../../../../etc/hostname': 'r' } });
+    const results = await deedsInCell(user, ['read,/usr/lib/os-release', 'access,/etc/hostname'], {
+      unveil: { '../../../../../etc/hostname': 'r' },
+    });
     expect(results['access,/etc/hostname']).toBe('OK');
     expect((await deedsInCell(user, ['access,/etc/hostname']))['access,/etc/hostname']).toBe('ENOENT');
   });
 
-  it.each(['/', '/proc', '/proc/1', '/sys', '/dev', '/dev/pts', '/proc/sys/kernel'])('does not hand out %s', async (name) => {
-    const error = await refusal(user, { unveil: { [name]: 'rwc' } });
-    expect(error).toMatchObject({ code: 'ERR_CLOISTER_POLICY' });
-    expect(error.message).toMatch(/proc|sys|dev|whole tree|terminals/);
-  });
+  it.each(['/', '/proc', '/proc/1', '/sys', '/dev', '/dev/pts', '/proc/sys/kernel'])(
+    'does not hand out %s',
+    async (name) => {
+      const error = await refusal(user, { unveil: { [name]: 'rwc' } });
+      expect(error).toMatchObject({ code: 'ERR_CLOISTER_POLICY' });
+      expect(error.message).toMatch(/proc|sys|dev|whole tree|terminals/);
+    },
+  );
 });

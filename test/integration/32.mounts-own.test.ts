@@ -14,13 +14,26 @@ describe.each(USERS)('file systems of a cell’s own, as %s', (user) => {
       { type: 'tmpfs', target: '/run/programs', size: 4_194_304, executable: true },
       { type: 'tmpfs', target: '/plain' },
     ] as const;
-    const script = 'cd /tmp; for d in /small /run/programs /plain; do cp /bin/true $d/true && ($d/true && echo runs || echo $?); done';
+    const script =
+      'cd /tmp; for d in /small /run/programs /plain; do cp /bin/true $d/true && ($d/true && echo runs || echo $?); done';
     const options = { mounts, limits: { scratch: '2MiB' }, user: { uid: 5, gid: 6 } };
     const [runs] = await inCells(user, [shell(script, options)]);
     expect(runs?.stdout).toBe('126\nruns\n126\n');
-    const results = await deedsInCell(user, ['stat,/small', 'stat,/plain', 'fill,/small/x', 'fill,/plain/x', 'create,/small/y', 'fill,/tmp/x'], options);
-    expect(results).toMatchObject({ 'stat,/small': 'OK:40700 5 6', 'stat,/plain': 'OK:40755 5 6', 'create,/small/y': 'OK' });
-    expect(results).toMatchObject({ 'fill,/small/x': 'ENOSPC:1', 'fill,/plain/x': 'ENOSPC:2', 'fill,/tmp/x': 'ENOSPC:2' });
+    const results = await deedsInCell(
+      user,
+      ['stat,/small', 'stat,/plain', 'fill,/small/x', 'fill,/plain/x', 'create,/small/y', 'fill,/tmp/x'],
+      options,
+    );
+    expect(results).toMatchObject({
+      'stat,/small': 'OK:40700 5 6',
+      'stat,/plain': 'OK:40755 5 6',
+      'create,/small/y': 'OK',
+    });
+    expect(results).toMatchObject({
+      'fill,/small/x': 'ENOSPC:1',
+      'fill,/plain/x': 'ENOSPC:2',
+      'fill,/tmp/x': 'ENOSPC:2',
+    });
   });
 
   it('tmpfs: cannot be filled with empty files beyond its size', async () => {
@@ -31,7 +44,10 @@ describe.each(USERS)('file systems of a cell’s own, as %s', (user) => {
 
   it('scratch: limits each private tmpfs', async () => {
     const deeds = ['fill,/tmp/x', 'fill,/dev/shm/x'];
-    expect(Object.values(await deedsInCell(user, deeds, { limits: { scratch: '3MiB' } }))).toEqual(['ENOSPC:3', 'ENOSPC:3']);
+    expect(Object.values(await deedsInCell(user, deeds, { limits: { scratch: '3MiB' } }))).toEqual([
+      'ENOSPC:3',
+      'ENOSPC:3',
+    ]);
     expect(Object.values(await deedsInCell(user, deeds))).toEqual(['ENOSPC:64', 'ENOSPC:64']);
   });
 
@@ -49,7 +65,11 @@ describe.each(USERS)('file systems of a cell’s own, as %s', (user) => {
       'cat /etc/app/config /run/key /tmp/in-tmp; echo; stat -c "%a %s" /etc/app/config /run/key /program; /program; echo after > /writable; cat /writable';
     const [result] = await inCells(user, [shell(script, { mounts })]);
     expect(result?.stdout).toBe('näme=1\nkscratch\n644 8\n400 1\n755 19\nran\nafter\n');
-    const deeds = await deedsInCell(user, ['write,/etc/app/config', 'chmod,/run/key,777', 'unlink,/etc/app/config', 'write,/writable', 'write,/tmp/in-tmp'], { mounts });
+    const deeds = await deedsInCell(
+      user,
+      ['write,/etc/app/config', 'chmod,/run/key,777', 'unlink,/etc/app/config', 'write,/writable', 'write,/tmp/in-tmp'],
+      { mounts },
+    );
     expect(Object.values(deeds)).toEqual(['EROFS', 'EROFS', 'EROFS', 'OK', 'EROFS']);
   });
 
@@ -69,10 +89,26 @@ describe.each(USERS)('file systems of a cell’s own, as %s', (user) => {
     ] as const;
     const results = await deedsInCell(
       user,
-      ['stat,/work/deep/er', 'readlink,/work/link', 'read,/work/link', 'readlink,/dangling', 'create,/work/deep/er/x', 'create,/tmp/below/x', 'stat,/tmp/below'],
+      [
+        'stat,/work/deep/er',
+        'readlink,/work/link',
+        'read,/work/link',
+        'readlink,/dangling',
+        'create,/work/deep/er/x',
+        'create,/tmp/below/x',
+        'stat,/tmp/below',
+      ],
       { mounts, user: { uid: 1, gid: 1 } },
     );
-    expect(Object.values(results)).toEqual(['OK:40711 1 1', 'OK:../etc/hosts', 'OK', 'OK:/no/where', 'EROFS', 'OK', 'OK:40700 1 1']);
+    expect(Object.values(results)).toEqual([
+      'OK:40711 1 1',
+      'OK:../etc/hosts',
+      'OK',
+      'OK:/no/where',
+      'EROFS',
+      'OK',
+      'OK:40700 1 1',
+    ]);
   });
 
   it('proc and dev: appear at other places as well, harmless as ever', async () => {
@@ -82,10 +118,30 @@ describe.each(USERS)('file systems of a cell’s own, as %s', (user) => {
     ] as const;
     const results = await deedsInCell(
       user,
-      ['readlink,/more/proc/self', 'write,/more/proc/sys/kernel/core_pattern', 'read,/more/proc/keys', 'write,/more/dev/null', 'read,/more/dev/urandom', 'create,/more/dev/x', 'create,/more/dev/shm/x', 'access,/more/dev/sda', 'readlink,/more/dev/fd'],
+      [
+        'readlink,/more/proc/self',
+        'write,/more/proc/sys/kernel/core_pattern',
+        'read,/more/proc/keys',
+        'write,/more/dev/null',
+        'read,/more/dev/urandom',
+        'create,/more/dev/x',
+        'create,/more/dev/shm/x',
+        'access,/more/dev/sda',
+        'readlink,/more/dev/fd',
+      ],
       { mounts },
     );
-    expect(Object.values(results)).toEqual(['OK:2', 'EACCES', 'EACCES', 'OK', 'OK', 'EROFS', 'OK', 'ENOENT', 'OK:/proc/self/fd']);
+    expect(Object.values(results)).toEqual([
+      'OK:2',
+      'EACCES',
+      'EACCES',
+      'OK',
+      'OK',
+      'EROFS',
+      'OK',
+      'ENOENT',
+      'OK:/proc/self/fd',
+    ]);
   });
 
   it('are refused at one another’s places', async () => {
@@ -107,8 +163,11 @@ describe.each(USERS)('overlays, as %s', (user) => {
   it('discard what is written when there is no upper directory', async () => {
     const folder = scratch(user, { 'low/a': 'a', 'low/sub/b': 'b', 'high/a': 'top', 'high/c': 'c' });
     const before = listing(folder);
-    const mounts = [{ type: 'overlay', lower: [path.join(folder, 'high'), path.join(folder, 'low')], target: '/o' }] as const;
-    const script = 'cd /o; cat a c sub/b; rm a; echo new > sub/n; mv sub/b sub/moved; echo x >> c; find . | sort; cat c sub/moved';
+    const mounts = [
+      { type: 'overlay', lower: [path.join(folder, 'high'), path.join(folder, 'low')], target: '/o' },
+    ] as const;
+    const script =
+      'cd /o; cat a c sub/b; rm a; echo new > sub/n; mv sub/b sub/moved; echo x >> c; find . | sort; cat c sub/moved';
     const [result] = await inCells(user, [shell(script, { mounts })]);
     expect([result?.stdout, result?.stderr]).toEqual(['topcb.\n./c\n./sub\n./sub/moved\n./sub/n\ncx\nb', '']);
     expect(listing(folder)).toEqual(before);
@@ -123,8 +182,12 @@ describe.each(USERS)('overlays, as %s', (user) => {
 
   it('keep what is written in the upper directory, as the caller’s', async () => {
     const folder = scratch(user, { 'low/a': 'a', 'low/b': 'b', 'upper/c': 'c' });
-    const mounts = [{ type: 'overlay', lower: path.join(folder, 'low'), upper: path.join(folder, 'upper'), target: '/o' }] as const;
-    const owner = listing(folder).find((line) => line.startsWith('upper/c'))?.split(' ')[2];
+    const mounts = [
+      { type: 'overlay', lower: path.join(folder, 'low'), upper: path.join(folder, 'upper'), target: '/o' },
+    ] as const;
+    const owner = listing(folder)
+      .find((line) => line.startsWith('upper/c'))
+      ?.split(' ')[2];
     for (const [script, expected] of [
       ['cd /o; cat a c; echo changed > a; echo new > n; rm b; ls', 'aca\nc\nn\n'],
       ['cd /o; cat a; ls', 'changed\na\nc\nn\n'],
@@ -148,6 +211,8 @@ describe.each(USERS)('overlays, as %s', (user) => {
     expect(await refusal(user, overlay(path.join(folder, 'none')))).toMatchObject({ code: 'ERR_CLOISTER_NOT_FOUND' });
     expect(await refusal(user, overlay(path.join(folder, 'file')))).toMatchObject({ code: 'ERR_CLOISTER_POLICY' });
     expect(await refusal(user, overlay('/proc'))).toMatchObject({ code: 'ERR_CLOISTER_POLICY' });
-    expect(await refusal(user, overlay(path.join(folder, 'low'), '/sys'))).toMatchObject({ code: 'ERR_CLOISTER_POLICY' });
+    expect(await refusal(user, overlay(path.join(folder, 'low'), '/sys'))).toMatchObject({
+      code: 'ERR_CLOISTER_POLICY',
+    });
   });
 });

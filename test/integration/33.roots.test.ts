@@ -12,7 +12,14 @@ import { listing, scratch } from '../support/scratch.js';
 
 /** A small tree that a cell can have as its root, with the program of deeds in it. */
 function rootTree(user: User, layout: Record<string, string> = {}): string {
-  const folder = scratch(user, { 'root/etc/name': 'tree', 'root/bin': 'dir', 'root/proc': 'dir', 'root/dev': 'dir', 'root/tmp': 'dir', ...layout });
+  const folder = scratch(user, {
+    'root/etc/name': 'tree',
+    'root/bin': 'dir',
+    'root/proc': 'dir',
+    'root/dev': 'dir',
+    'root/tmp': 'dir',
+    ...layout,
+  });
   copyFileSync(deedsProgram(), path.join(folder, 'root/bin/deeds'));
   chmodSync(path.join(folder, 'root/bin/deeds'), 0o755);
   return path.join(folder, 'root');
@@ -20,12 +27,28 @@ function rootTree(user: User, layout: Record<string, string> = {}): string {
 
 describe.each(USERS)('root system, as %s', (user) => {
   it('has programs and libraries of the host, read-only, and few files of /etc', async () => {
-    const script = 'ls /; ls -d /etc/shadow /etc/ssh /root /home /var /boot /sys /run /mnt 2>/dev/null; ls /usr/bin | wc -l';
+    const script =
+      'ls /; ls -d /etc/shadow /etc/ssh /root /home /var /boot /sys /run /mnt 2>/dev/null; ls /usr/bin | wc -l';
     const [result] = await inCells(user, [shell(script)]);
     const lines = result?.stdout.trim().split('\n') ?? [];
-    expect(lines.slice(0, -1).filter((name) => !/^(bin|s?bin|lib.*)$/.test(name))).toEqual(['dev', 'etc', 'proc', 'tmp', 'usr']);
+    expect(lines.slice(0, -1).filter((name) => !/^(bin|s?bin|lib.*)$/.test(name))).toEqual([
+      'dev',
+      'etc',
+      'proc',
+      'tmp',
+      'usr',
+    ]);
     expect(Number(lines.at(-1))).toBe(readdirSync('/usr/bin').length);
-    const deeds = await deedsInCell(user, ['create,/x', 'create,/usr/x', 'create,/etc/x', 'write,/etc/passwd', 'write,/usr/bin/env', 'rename,/tmp,/x', 'symlink,/,/usr/link', 'create,/tmp/x']);
+    const deeds = await deedsInCell(user, [
+      'create,/x',
+      'create,/usr/x',
+      'create,/etc/x',
+      'write,/etc/passwd',
+      'write,/usr/bin/env',
+      'rename,/tmp,/x',
+      'symlink,/,/usr/link',
+      'create,/tmp/x',
+    ]);
     expect(Object.values(deeds)).toEqual(['EROFS', 'EROFS', 'EROFS', 'EROFS', 'EACCES', 'EROFS', 'EROFS', 'OK']);
   });
 
@@ -46,15 +69,27 @@ describe.each(USERS)('root host, as %s', (user) => {
     const folder = scratch('root', { shown: 'x' });
     const name = path.basename(folder) + '-new';
     const names = readdirSync('/').filter((name) => !['proc', 'sys', 'dev', 'run', 'tmp'].includes(name));
-    const [result] = await inCells(user, [shell(`ls -A /; ls -A /run /sys /tmp | tr -d '\\n'; ls ${folder}`, { root: 'host' })]);
+    const [result] = await inCells(user, [
+      shell(`ls -A /; ls -A /run /sys /tmp | tr -d '\\n'; ls ${folder}`, { root: 'host' }),
+    ]);
     for (const name of names) {
       expect(result?.stdout).toContain(`${name}\n`);
     }
     expect(result?.stdout).toMatch(/\/run:\/sys:\/tmp:$/);
-    const deeds = await deedsInCell(user, ['create,/etc/cloister-test', 'create,/usr/cloister-test', 'create,/var/tmp/cloister-test', 'read,/etc/hosts', `create,/tmp/${name}`], {
-      root: 'host',
-      mounts: [],
-    });
+    const deeds = await deedsInCell(
+      user,
+      [
+        'create,/etc/cloister-test',
+        'create,/usr/cloister-test',
+        'create,/var/tmp/cloister-test',
+        'read,/etc/hosts',
+        `create,/tmp/${name}`,
+      ],
+      {
+        root: 'host',
+        mounts: [],
+      },
+    );
     expect(Object.values(deeds)).toEqual(['EROFS', 'EROFS', 'EROFS', 'OK', 'OK']);
     expect(existsSync(`/tmp/${name}`)).toBe(false);
   });
@@ -83,14 +118,36 @@ describe.each(USERS)('root host, as %s', (user) => {
 
 describe.each(USERS)('root empty, as %s', (user) => {
   it('has nothing but what the policy puts there', async () => {
-    const results = await deedsInCell(user, ['access,/usr', 'access,/etc', 'access,/bin', 'write,/dev/null', 'create,/tmp/x', 'create,/x', 'readlink,/proc/self'], { root: 'empty' });
+    const results = await deedsInCell(
+      user,
+      [
+        'access,/usr',
+        'access,/etc',
+        'access,/bin',
+        'write,/dev/null',
+        'create,/tmp/x',
+        'create,/x',
+        'readlink,/proc/self',
+      ],
+      { root: 'empty' },
+    );
     expect(Object.values(results)).toEqual(['ENOENT', 'ENOENT', 'ENOENT', 'OK', 'OK', 'EROFS', 'OK:2']);
-    expect(await refusal(user, { root: 'empty' }, 'sh')).toMatchObject({ code: 'ERR_CLOISTER_NOT_FOUND', causeCode: 'ENOENT' });
+    expect(await refusal(user, { root: 'empty' }, 'sh')).toMatchObject({
+      code: 'ERR_CLOISTER_NOT_FOUND',
+      causeCode: 'ENOENT',
+    });
   });
 });
 
 describe.each(USERS)('a directory as root, as %s', (user) => {
-  const deeds = ['read,/etc/name', 'create,/etc/new', 'unlink,/etc/name', 'create,/tmp/x', 'write,/dev/null', 'climb,/'];
+  const deeds = [
+    'read,/etc/name',
+    'create,/etc/new',
+    'unlink,/etc/name',
+    'create,/tmp/x',
+    'write,/dev/null',
+    'climb,/',
+  ];
   const run = (directory: string, writable?: boolean | 'discard') => ({
     command: '/bin/deeds',
     args: deeds,
@@ -128,7 +185,10 @@ describe.each(USERS)('a directory as root, as %s', (user) => {
     chmodSync(path.join(folder, 'root/bin/deeds'), 0o755);
     const directory = path.join(folder, 'root');
     const before = listing(directory);
-    const command = { command: '/bin/deeds', args: ['readlink,/proc/self', 'write,/dev/null', 'create,/tmp/x', 'create,/x'] };
+    const command = {
+      command: '/bin/deeds',
+      args: ['readlink,/proc/self', 'write,/dev/null', 'create,/tmp/x', 'create,/x'],
+    };
     const results = await inCells(user, [
       { ...command, options: { root: { directory } } },
       { ...command, options: { root: { directory, writable: 'discard' } } },
@@ -137,13 +197,17 @@ describe.each(USERS)('a directory as root, as %s', (user) => {
       ['OK:2', 'OK', 'OK', 'EROFS'],
       ['OK:2', 'OK', 'OK', 'OK'],
     ]);
-    expect(await refusal(user, { root: { directory, writable: true } }, '/bin/deeds')).toMatchObject({ code: 'ERR_CLOISTER_POLICY' });
+    expect(await refusal(user, { root: { directory, writable: true } }, '/bin/deeds')).toMatchObject({
+      code: 'ERR_CLOISTER_POLICY',
+    });
     expect(listing(directory)).toEqual(before);
   });
 
   it('must be a directory that is there and hands out no power', async () => {
     const folder = scratch(user, { file: 'x' });
-    expect(await refusal(user, { root: { directory: path.join(folder, 'none') } })).toMatchObject({ code: 'ERR_CLOISTER_NOT_FOUND' });
+    expect(await refusal(user, { root: { directory: path.join(folder, 'none') } })).toMatchObject({
+      code: 'ERR_CLOISTER_NOT_FOUND',
+    });
     for (const directory of [path.join(folder, 'file'), '/', '/proc', '/dev', '/proc/self/root']) {
       expect(await refusal(user, { root: { directory } })).toMatchObject({ code: 'ERR_CLOISTER_POLICY' });
     }

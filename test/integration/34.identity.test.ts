@@ -22,12 +22,24 @@ describe.each(USERS)('identity of a cell, as %s', (user) => {
     ]);
     expect(standard?.deeds).toEqual({ ids: `OK:${[own, own, own, own, own, own].join(' ')}` });
     expect(asked?.deeds).toEqual({ ids: 'OK:1000 1000 1000 100 100 100' });
-    expect(Object.values(root?.deeds ?? {})).toEqual(['OK:0 0 0 0 0 0', 'OK', expect.stringMatching(/EINVAL|EPERM/), expect.stringMatching(/EINVAL|EPERM/), 'EPERM']);
+    expect(Object.values(root?.deeds ?? {})).toEqual([
+      'OK:0 0 0 0 0 0',
+      'OK',
+      expect.stringMatching(/EINVAL|EPERM/),
+      expect.stringMatching(/EINVAL|EPERM/),
+      'EPERM',
+    ]);
   });
 
   it('has one id mapped, and never real root behind it', async () => {
-    const [result] = await inCells(user, [shell('cat /proc/self/uid_map /proc/self/gid_map', { user: { uid: 0, gid: 0 } })]);
-    const maps = result?.stdout.trim().split('\n').map((line) => line.trim().split(/\s+/).map(Number)) ?? [];
+    const [result] = await inCells(user, [
+      shell('cat /proc/self/uid_map /proc/self/gid_map', { user: { uid: 0, gid: 0 } }),
+    ]);
+    const maps =
+      result?.stdout
+        .trim()
+        .split('\n')
+        .map((line) => line.trim().split(/\s+/).map(Number)) ?? [];
     expect(maps).toHaveLength(2);
     for (const [inside, outside, count] of maps) {
       expect([inside, count]).toEqual([0, 1]);
@@ -48,7 +60,9 @@ describe.each(USERS)('identity of a cell, as %s', (user) => {
 
   it('keeps the capabilities that the policy names, and no other', async () => {
     const options = { capabilities: ['net_bind_service', 'CAP_SETPCAP'] } as const;
-    const [kept] = await inCells(user, [shell('grep -E "^Cap(Eff|Bnd|Amb)" /proc/self/status | tr -d "\\t\\n"', options)]);
+    const [kept] = await inCells(user, [
+      shell('grep -E "^Cap(Eff|Bnd|Amb)" /proc/self/status | tr -d "\\t\\n"', options),
+    ]);
     expect(kept?.stdout).toBe('CapEff:0000000000000500CapBnd:0000000000000500CapAmb:0000000000000500');
     expect([...(kept?.enforcement.capabilities ?? [])].sort()).toEqual(['CAP_NET_BIND_SERVICE', 'CAP_SETPCAP']);
   });
@@ -59,14 +73,28 @@ describe.runIf(isRoot)('a cell of the host’s root', () => {
     const secret = path.join(scratch('root'), 'secret');
     writeFileSync(secret, 'x', { mode: 0o600 });
     chmodSync(path.dirname(secret), 0o755);
-    const deeds = ['read,/etc/shadow', 'write,/proc/sys/kernel/core_pattern', 'write,/proc/sysrq-trigger', 'write,/proc/sys/vm/drop_caches', 'write,/proc/1/oom_score_adj'];
+    const deeds = [
+      'read,/etc/shadow',
+      'write,/proc/sys/kernel/core_pattern',
+      'write,/proc/sysrq-trigger',
+      'write,/proc/sys/vm/drop_caches',
+      'write,/proc/1/oom_score_adj',
+    ];
     expect(Object.values(deedsOutside('root', deeds.slice(0, 2)))).toEqual(['OK', 'OK']);
     const results = Object.values(await deedsInCell('root', deeds, { root: 'host', user: { uid: 0, gid: 0 } }));
     expect(results).toEqual(['EACCES', 'EACCES', closed, 'EACCES', closed]);
   });
 
   it('can with hostRoot, as far as its mounts go', async () => {
-    const deeds = ['read,/etc/shadow', 'write,/etc/shadow', 'write,/proc/sys/kernel/core_pattern', 'write,/proc/sysrq-trigger', 'read,/proc/kcore', 'read,/proc/kmsg', 'read,/proc/kallsyms'];
+    const deeds = [
+      'read,/etc/shadow',
+      'write,/etc/shadow',
+      'write,/proc/sys/kernel/core_pattern',
+      'write,/proc/sysrq-trigger',
+      'read,/proc/kcore',
+      'read,/proc/kmsg',
+      'read,/proc/kallsyms',
+    ];
     const results = Object.values(await deedsInCell('root', deeds, { root: 'host', user: { hostRoot: true } }));
     expect(results).toEqual(['OK', 'EROFS', 'EROFS', closed, closed, closed, closed]);
     const [maps] = await inCells('root', [shell('cat /proc/self/uid_map', { user: { hostRoot: true } })]);
@@ -77,7 +105,9 @@ describe.runIf(isRoot)('a cell of the host’s root', () => {
     const ids = await inSubprocess(async ({ spawnIsolated, events, fs }) => {
       const children = [1, 2, 3].map(() => spawnIsolated('sleep', ['20']));
       await Promise.all(children.map((child) => events.once(child, 'spawn')));
-      const uids = children.map(({ pid }) => /^Uid:\s+(\d+)/m.exec(fs.readFileSync(`/proc/${String(pid)}/status`, 'utf8'))?.[1]);
+      const uids = children.map(
+        ({ pid }) => /^Uid:\s+(\d+)/m.exec(fs.readFileSync(`/proc/${String(pid)}/status`, 'utf8'))?.[1],
+      );
       for (const child of children) {
         child.kill('SIGKILL');
       }
@@ -90,7 +120,10 @@ describe.runIf(isRoot)('a cell of the host’s root', () => {
 
   it('leaves files of root on the host, whatever its own id is', async () => {
     const folder = scratch('root');
-    await deedsInCell('root', ['create,/data/file'], { mounts: [{ type: 'bind', source: folder, target: '/data', writable: true }], user: { uid: 77, gid: 78 } });
+    await deedsInCell('root', ['create,/data/file'], {
+      mounts: [{ type: 'bind', source: folder, target: '/data', writable: true }],
+      user: { uid: 77, gid: 78 },
+    });
     const results = deedsOutside('root', [`stat,${folder}/file`]);
     expect(results).toEqual({ [`stat,${folder}/file`]: 'OK:100644 0 0' });
     expect(readFileSync(path.join(folder, 'file'), 'utf8')).toBe('');

@@ -55,7 +55,9 @@ describe.each(USERS)('network of a cell, as %s', (user) => {
     await listening(net.createServer(), `\0${name}`);
     const deeds = [`connect-abstract,${name}`];
     expect(Object.values(deedsOutside(user, deeds))).toEqual(['OK']);
-    expect(Object.values(await deedsInCell(user, deeds, { net: network }))).toEqual([network === 'none' ? 'ECONNREFUSED' : 'EPERM']);
+    expect(Object.values(await deedsInCell(user, deeds, { net: network }))).toEqual([
+      network === 'none' ? 'ECONNREFUSED' : 'EPERM',
+    ]);
     const open = await deedsInCell(user, deeds, { net: network, scope: false });
     expect(Object.values(open)).toEqual([network === 'none' ? 'ECONNREFUSED' : 'OK']);
   });
@@ -68,7 +70,9 @@ describe.each(USERS)('network of a cell, as %s', (user) => {
     chmodSync(socket, 0o777);
     const deeds = [`connect-unix,${socket}`];
     expect(Object.values(await deedsInCell(user, deeds))).toEqual(['ENOENT']);
-    expect(Object.values(await deedsInCell(user, deeds, { mounts: [{ type: 'bind', source: socket }] }))).toEqual(['OK']);
+    expect(Object.values(await deedsInCell(user, deeds, { mounts: [{ type: 'bind', source: socket }] }))).toEqual([
+      'OK',
+    ]);
   });
 
   it('names resolve with the host’s configuration only where there is a network', async () => {

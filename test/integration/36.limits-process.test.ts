@@ -44,12 +44,18 @@ describe.each(USERS)('limits of a cell, as %s', (user) => {
 
   it('openFiles: open fails with EMFILE, and the limit cannot be raised', async () => {
     const deeds = ['open-until-refused', `get-limit,${String(RLIMIT.nofile)}`, `raise-limit,${String(RLIMIT.nofile)}`];
-    expect(Object.values(await deedsInCell(user, deeds, { limits: { openFiles: 32 } }))).toEqual(['EMFILE:32', 'OK:32', 'EPERM']);
+    expect(Object.values(await deedsInCell(user, deeds, { limits: { openFiles: 32 } }))).toEqual([
+      'EMFILE:32',
+      'OK:32',
+      'EPERM',
+    ]);
     expect(Object.values(await deedsInCell(user, deeds))).toEqual(['EMFILE:1024', 'OK:1024', 'EPERM']);
   });
 
   it('openFiles: a limit below the command’s own descriptors still starts it', async () => {
-    const [result] = await inCells(user, [{ args: ['get-limit,7', 'descriptors'], options: { limits: { openFiles: 3 } } }]);
+    const [result] = await inCells(user, [
+      { args: ['get-limit,7', 'descriptors'], options: { limits: { openFiles: 3 } } },
+    ]);
     expect(result?.deeds).toEqual({ 'get-limit,7': 'OK:3', descriptors: 'OK:0 1 2' });
   });
 
@@ -60,7 +66,10 @@ describe.each(USERS)('limits of a cell, as %s', (user) => {
       { args: ['ignore-xfsz', 'fill,/tmp/x', `raise-limit,${String(RLIMIT.fsize)}`], options: { limits } },
     ]);
     expect(killed).toMatchObject({ reason: 'signaled', signal: 'SIGXFSZ' });
-    expect(ignored?.deeds).toMatchObject({ 'fill,/tmp/x': 'EFBIG:1', [`raise-limit,${String(RLIMIT.fsize)}`]: 'EPERM' });
+    expect(ignored?.deeds).toMatchObject({
+      'fill,/tmp/x': 'EFBIG:1',
+      [`raise-limit,${String(RLIMIT.fsize)}`]: 'EPERM',
+    });
   });
 
   it('addressSpace: mmap fails with ENOMEM', async () => {
@@ -84,7 +93,9 @@ describe.each(USERS)('limits of a cell, as %s', (user) => {
   it('core: a crash leaves no file unless asked otherwise', async () => {
     const [result] = await inCells(user, [shell(`ulimit -c; cd /tmp; sh -c 'kill -SEGV $$'; ls /tmp`)]);
     expect(result?.stdout).toBe('0\n');
-    const [asked] = await inCells(user, [{ args: [`get-limit,${String(RLIMIT.core)}`], options: { limits: { core: '1MiB' } } }]);
+    const [asked] = await inCells(user, [
+      { args: [`get-limit,${String(RLIMIT.core)}`], options: { limits: { core: '1MiB' } } },
+    ]);
     expect(asked?.deeds).toEqual({ [`get-limit,${String(RLIMIT.core)}`]: 'OK:1048576' });
   });
 

@@ -48,8 +48,16 @@ describe.each(USERS)('environment of a command, as %s', (user) => {
       shell('pwd -P', { cwd: `${folder}/link`, unveil: { [folder]: 'r' } }),
       shell('pwd', { cwd: '/work', mounts: [{ type: 'directory', target: '/work' }] }),
     ]);
-    expect([standard, asked, linked, own].map((result) => result?.stdout)).toEqual(['/\n', `${folder}/a/b\n`, `${folder}/a/b\n`, '/work\n']);
-    expect(await refusal(user, { cwd: `${folder}/a` })).toMatchObject({ code: 'ERR_CLOISTER_NOT_FOUND', path: `${folder}/a` });
+    expect([standard, asked, linked, own].map((result) => result?.stdout)).toEqual([
+      '/\n',
+      `${folder}/a/b\n`,
+      `${folder}/a/b\n`,
+      '/work\n',
+    ]);
+    expect(await refusal(user, { cwd: `${folder}/a` })).toMatchObject({
+      code: 'ERR_CLOISTER_NOT_FOUND',
+      path: `${folder}/a`,
+    });
   });
 
   it('shows the argument 0 that was asked for', async () => {
@@ -74,14 +82,21 @@ describe.each(USERS)('environment of a command, as %s', (user) => {
       { command: '/no-interpreter', options: { mounts } },
     ]);
     expect([found, relative]).toMatchObject([{ stdout: 'hello\n' }, { stdout: 'hello\n' }]);
-    expect(missing).toMatchObject({ code: 'ERR_CLOISTER_NOT_FOUND', causeCode: 'ENOENT', syscall: 'spawn no-such-command-here' });
+    expect(missing).toMatchObject({
+      code: 'ERR_CLOISTER_NOT_FOUND',
+      causeCode: 'ENOENT',
+      syscall: 'spawn no-such-command-here',
+    });
     expect(refused).toMatchObject({ code: 'ERR_CLOISTER_SETUP', causeCode: 'EACCES' });
     expect(directory).toMatchObject({ code: 'ERR_CLOISTER_SETUP', causeCode: 'EACCES' });
     expect(broken).toMatchObject({ code: 'ERR_CLOISTER_NOT_FOUND', causeCode: 'ENOENT' });
   });
 
   it('has the host name that was asked for, and cannot change it', async () => {
-    const [standard, asked] = await inCells(user, [shell('hostname; uname -n'), shell('hostname; uname -n; hostname other', { hostname: 'box.example' })]);
+    const [standard, asked] = await inCells(user, [
+      shell('hostname; uname -n'),
+      shell('hostname; uname -n; hostname other', { hostname: 'box.example' }),
+    ]);
     expect(standard?.stdout).toBe('cloister\ncloister\n');
     expect(asked?.stdout).toBe('box.example\nbox.example\n');
     expect(asked?.stderr).toMatch(/must be root|not permitted/);
@@ -89,7 +104,8 @@ describe.each(USERS)('environment of a command, as %s', (user) => {
   });
 
   it('has default dispositions, an empty signal mask and a session of its own', async () => {
-    const script = 'grep -E "^Sig(Blk|Ign)" /proc/self/status | tr -d "\\t\\n"; ps -o sid= -p $$ 2>/dev/null || cut -d" " -f6 /proc/$$/stat';
+    const script =
+      'grep -E "^Sig(Blk|Ign)" /proc/self/status | tr -d "\\t\\n"; ps -o sid= -p $$ 2>/dev/null || cut -d" " -f6 /proc/$$/stat';
     const [result] = await inCells(user, [{ command: '/bin/bash', args: ['-c', script] }]);
     const none = '0000000000000000';
     expect(result?.stdout.replace(/\s+/g, '')).toMatch(new RegExp(`^SigBlk:${none}SigIgn:${none}2$`));

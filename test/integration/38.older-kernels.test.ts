@@ -19,7 +19,10 @@ describe.each(USERS)('cells as on an older kernel, as %s', (user) => {
       async ({ runIsolated, failureOf, data }) => {
         const at = data as string;
         const script = `cd ${at}; (echo y > file) 2>&1; touch /tmp/x /usr/x 2>&1; grep -E " (${at}|/usr|/proc|/dev) " /proc/self/mountinfo | cut -d" " -f5,6`;
-        const plain = await runIsolated('sh', ['-c', 'touch /usr/x 2>&1; grep -E " (/usr|/proc|/dev) " /proc/self/mountinfo | cut -d" " -f5,6']);
+        const plain = await runIsolated('sh', [
+          '-c',
+          'touch /usr/x 2>&1; grep -E " (/usr|/proc|/dev) " /proc/self/mountinfo | cut -d" " -f5,6',
+        ]);
         let bound: unknown;
         const failure = await failureOf(async () => {
           bound = (await runIsolated('sh', ['-c', script], { unveil: { [at]: 'r' } })).stdout;
@@ -58,6 +61,12 @@ describe.each(USERS)('cells as on an older kernel, as %s', (user) => {
       },
       { user, before: without(LANDLOCK_CREATE_RULESET) },
     );
-    expect(result).toEqual({ plain: 'fine\n', landlock: null, network: 'ERR_CLOISTER_UNSUPPORTED', missing: ['scope'], asked: [0, []] });
+    expect(result).toEqual({
+      plain: 'fine\n',
+      landlock: null,
+      network: 'ERR_CLOISTER_UNSUPPORTED',
+      missing: ['scope'],
+      asked: [0, []],
+    });
   });
 });

@@ -13,7 +13,11 @@ describe.each(USERS)('what is left of cells, as %s', (user) => {
       async ({ runIsolated, failureOf, mounts, openDescriptors, descendants, waitFor, data }) => {
         const at = data as string;
         await runIsolated('true');
-        const count = () => [mounts(), openDescriptors().length, descendants().filter(({ name }) => !name.startsWith('cloister')).length];
+        const count = () => [
+          mounts(),
+          openDescriptors().length,
+          descendants().filter(({ name }) => !name.startsWith('cloister')).length,
+        ];
         const first = count();
         const options = {
           unveil: { [at]: 'r', [`${at}/d/a`]: '' },
