@@ -1,6 +1,7 @@
 /** Everything this process does to end a cell: signals to its command, the time between SIGTERM and SIGKILL, and the record of who asked first. */
 
 import type { CloisterAddon } from '../native/functions.js';
+import { monotonicNow } from '../util/clock.js';
 import { grace } from './grace.js';
 import type { EndRequests } from './outcome.js';
 
@@ -50,6 +51,12 @@ export class CellEnding {
     this.#killLater();
   }
 
+  /** The command wrote more than it may. After its end this only says why it counts as ended. */
+  outputExceeded(): void {
+    this.#askFor('output');
+    this.kill();
+  }
+
   /** At once, and started or not. */
   kill(): boolean {
     return this.#addon.kill(this.#cell);
@@ -63,7 +70,7 @@ export class CellEnding {
   #askFor(what: NonNullable<EndRequests['first']>): void {
     if (this.requests.first === null) {
       this.requests.first = what;
-      this.requests.at = performance.now();
+      this.requests.at = monotonicNow();
     }
   }
 

@@ -5,9 +5,9 @@ import type { OutcomeReason } from '../policy/types.js';
 
 /** What this process did to end the cell. */
 export interface EndRequests {
-  /** By the AbortSignal, by disposal, or by a kill of the whole cell, whichever came first. */
-  first: 'aborted' | 'disposed' | 'killed' | null;
-  /** When that was, on the clock of performance.now(). */
+  /** By the AbortSignal, by disposal, by a kill of the whole cell, or because of too much output, whichever came first. */
+  first: 'aborted' | 'disposed' | 'killed' | 'output' | null;
+  /** When that was, on the launcher's clock. */
   at: number;
   /** Signals sent to the command by kill(). */
   readonly signals: Set<number>;
@@ -16,23 +16,31 @@ export interface EndRequests {
 export interface End {
   /** Of EndCause: why the launcher ended the cell. */
   readonly cause: number;
+  /** When that was, on the launcher's clock. */
+  readonly causeTime: number;
   /** The signal that ended the command. */
   readonly signal: number | null;
-  /** When the limit on wall time ran out, on the clock of performance.now(). Infinity: there is none. */
-  readonly deadline: number;
 }
 
+/** Limits that the launcher holds. */
+const LIMITS: ReadonlyMap<number, OutcomeReason> = new Map([
+  [EndCause.wallTime, 'wall-time'],
+  [EndCause.cpuTime, 'cpu-time'],
+  [EndCause.memory, 'memory'],
+]);
+
 export function outcomeReason(end: End, requests: EndRequests): OutcomeReason {
-  // The launcher's clock runs while this event loop is blocked: a request made after the deadline was too late, whatever was heard of it then.
-  const asked = requests.first !== null && requests.at < end.deadline ? requests.first : null;
-  if (asked === 'aborted') {
-    return 'aborted';
+  const limit = LIMITS.get(end.cause);
+  // The launcher works while this event loop is blocked: a request made after a limit was reached was too late, whatever was heard of it then.
+  const asked = requests.first !== null && (limit === undefined || requests.at < end.causeTime) ? requests.first : null;
+  if (asked === 'aborted' || asked === 'output') {
+    return asked;
   }
   if (asked === 'disposed') {
     return 'killed';
   }
-  if (end.cause === EndCause.wallTime) {
-    return 'wall-time';
+  if (limit !== undefined) {
+    return limit;
   }
   // A kill that came after the command's own end did nothing, and the launcher does not name it as the cause.
   if (end.cause !== EndCause.none) {

@@ -14,6 +14,7 @@ import { CellEnding } from './ending.js';
 import { confirmedEnforcement, refusal, shortfalls } from './enforcement.js';
 import { abortError, localStartError, stageName, startError } from './failure.js';
 import { outcomeReason } from './outcome.js';
+import { OutputLimit } from './output-limit.js';
 import type { CellStart } from './prepare.js';
 import { signalName, signalNumber } from './signals.js';
 import { CellStdio, type StdioStream, stdioKinds } from './stdio.js';
@@ -22,6 +23,7 @@ import { checkSize, type TerminalSize } from './terminal.js';
 const SIGTERM = 15;
 const SIGKILL = 9;
 
+type EndedEvent = Extract<CellEvent, { type: 'ended' }>;
 type Phase = 'starting' | 'running' | 'exited' | 'gone';
 
 export class CellProcess extends EventEmitter implements IsolatedProcess {
@@ -47,7 +49,6 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
   /** Why there will be no 'spawn' although a cell was asked for. */
   #refusal: Error | null = null;
   #enforcement: Enforcement;
-  #deadline = Number.POSITIVE_INFINITY;
   #startedAt = 0;
   #exitSignal: number | null = null;
   readonly #ending: CellEnding;
@@ -72,6 +73,7 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
       };
     }
     this.#stdio = this.#launch(stdioKinds(request.stdio, request.pty !== null));
+    this.#limitOutput();
     this.#countCloses();
   }
 
@@ -187,6 +189,17 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
     });
   }
 
+  #limitOutput(): void {
+    const { output } = this.#start.request.policy.limits;
+    if (output !== null) {
+      this.#stdio.countOutput(
+        new OutputLimit(output, () => {
+          this.#ending.outputExceeded();
+        }),
+      );
+    }
+  }
+
   #listen(signal: AbortSignal | undefined): void {
     if (signal === undefined) {
       return;
@@ -212,7 +225,7 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
         this.#exited(event.code, event.signal);
         break;
       case 'ended':
-        this.#ended(event.cause, event);
+        this.#ended(event);
         break;
     }
   }
@@ -234,7 +247,6 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
     this.pid = pid;
     this.#enforcement = confirmedEnforcement(expected, confirmed);
     this.#startedAt = performance.now();
-    this.#deadline = plan.wallTime === null ? Number.POSITIVE_INFINITY : this.#startedAt + plan.wallTime;
     if (this.#size !== null) {
       this.#resize(this.#size);
     }
@@ -279,28 +291,29 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
     }
   }
 
-  #ended(cause: number, usage: Usage): void {
+  #ended(ended: EndedEvent): void {
     if (this.#refusal !== null) {
       this.#fail(this.#refusal);
       return;
     }
-    const { wallTime, userTime, systemTime, peakMemory } = usage;
+    const { cause, causeTime } = ended;
     // A launcher that was lost can say neither how the command ended nor what was used: the kernel has killed the cell with it.
     const lost = cause === EndCause.launcherLost;
-    const measured = lost ? performance.now() - this.#startedAt : wallTime;
+    const usage = usageOf(ended, lost ? performance.now() - this.#startedAt : ended.wallTime);
     const exited = this.#phase === 'exited';
     const signal = exited ? this.#exitSignal : SIGKILL;
     const { exitCode } = this;
+    this.#stdio.drainCounted();
     this.#release();
     this.#outcome.resolve({
       reason: outcomeReason(
-        { cause: lost && exited ? EndCause.none : cause, signal, deadline: this.#deadline },
+        { cause: lost && exited ? EndCause.none : cause, causeTime, signal },
         this.#ending.requests,
       ),
       exitCode,
       signal: signal === null ? null : signalName(signal),
       violations: [],
-      usage: { wallTime: measured, userTime, systemTime, peakMemory },
+      usage,
       enforcement: this.#enforcement,
     });
     this.#exited(null, SIGKILL);
@@ -379,6 +392,11 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
       this.#channel.addon.resizeTerminal(this.#cell, size.columns, size.rows);
     }
   }
+}
+
+function usageOf({ userTime, systemTime, peakMemory, processes }: EndedEvent, wallTime: number): Usage {
+  const usage: Usage = { wallTime, userTime, systemTime, peakMemory };
+  return processes === 0 ? usage : { ...usage, processes };
 }
 
 function ignore(): void {

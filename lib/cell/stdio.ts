@@ -1,11 +1,13 @@
 /** The descriptors of a command: how each is made, and the stream that stands for this process's end of it. */
 
+import { readSync } from 'node:fs';
 import net from 'node:net';
 import { Duplex, Readable, type Stream, Writable } from 'node:stream';
 
 import { policyError } from '../errors.js';
 import { type CloisterAddon, StdioKind } from '../native/functions.js';
 import type { ValidStdio } from '../policy/valid.js';
+import type { OutputLimit } from './output-limit.js';
 
 export type StdioStream = Readable | Writable | null;
 
@@ -75,6 +77,7 @@ export class CellStdio {
   readonly #untouched: number[];
   readonly #streams: (StdioStream | undefined)[];
   #mayRead = false;
+  #limit: OutputLimit | null = null;
 
   /** Without descriptors: of a command that is not there. Its streams are at their end, so that code written before the 'error' event does no harm. */
   constructor(
@@ -117,6 +120,9 @@ export class CellStdio {
       return (this.#streams[position] = endedStream(kind));
     }
     const stream = new EndSocket(kind, descriptor, this.#mayRead);
+    if (position === 1 || position === 2) {
+      stream.countBy(this.#limit);
+    }
     // From here on the stream closes it.
     this.#addon.takeDescriptor(descriptor);
     this.#streams[position] = stream;
@@ -129,6 +135,22 @@ export class CellStdio {
     const descriptor = this.#untouched[position] ?? -1;
     this.#untouched[position] = -1;
     return descriptor >= 0 && this.#addon.closeDescriptor(descriptor);
+  }
+
+  /** Counts what stdout and stderr bring. They are read from now on, whether or not somebody looks for them. */
+  countOutput(limit: OutputLimit): void {
+    this.#limit = limit;
+    this.stream(1);
+    this.stream(2);
+  }
+
+  /** No process of the cell is left: what is waiting in the pipes is all there will be, and counts. */
+  drainCounted(): void {
+    for (const stream of this.#limit === null ? [] : this.#streams.slice(1, 3)) {
+      if (stream instanceof EndSocket) {
+        stream.drain();
+      }
+    }
   }
 
   /** The command runs, or never will. */
@@ -148,6 +170,7 @@ export class CellStdio {
  */
 class EndSocket extends net.Socket {
   #mayRead: boolean;
+  #limit: OutputLimit | null = null;
 
   constructor(kind: number, fd: number, mayRead: boolean) {
     super({ fd, readable: kind !== StdioKind.pipeToCell, writable: kind !== StdioKind.pipeFromCell });
@@ -169,6 +192,27 @@ class EndSocket extends net.Socket {
     }
   }
 
+  countBy(limit: OutputLimit | null): void {
+    this.#limit = limit;
+  }
+
+  /** Takes what the pipe holds without waiting for the event loop: a pipe's capacity at the most. */
+  drain(): void {
+    const { fd = -1 } = (this as unknown as DescriptorHolder)._handle ?? {};
+    for (let chunk = read(fd); chunk !== null; chunk = read(fd)) {
+      this.push(chunk);
+    }
+  }
+
+  override push(chunk: unknown, encoding?: BufferEncoding): boolean {
+    if (!(chunk instanceof Uint8Array) || this.#limit === null) {
+      return super.push(chunk, encoding);
+    }
+    const admitted = this.#limit.admit(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
+    // What is beyond the limit is read and thrown away until the cell has ended.
+    return admitted.length === 0 ? true : super.push(admitted);
+  }
+
   override _read(size: number): void {
     // The constructor of net.Socket begins to read, before there are members of this class.
     if (#mayRead in this && this.#mayRead) {
@@ -176,6 +220,25 @@ class EndSocket extends net.Socket {
     }
   }
 }
+
+/** What a non-blocking descriptor holds, or null. */
+function read(descriptor: unknown): Buffer | null {
+  if (typeof descriptor !== 'number' || descriptor < 0) {
+    return null;
+  }
+  const buffer = Buffer.allocUnsafe(READ_SIZE);
+  try {
+    const size = readSync(descriptor, buffer);
+    return size === 0 ? null : buffer.subarray(0, size);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EAGAIN') {
+      return null;
+    }
+    throw error;
+  }
+}
+
+const READ_SIZE = 64 * 1024;
 
 function endedStream(kind: number): Readable | Writable {
   switch (kind) {

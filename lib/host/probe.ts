@@ -2,7 +2,7 @@
 
 import { isSupportedPlatform, loadNative } from '../native/binding.js';
 import { explainBlocked } from './advice.js';
-import type { HostFeatures, Support } from './types.js';
+import type { ControllerName, HostFeatures, Support } from './types.js';
 
 export interface HostInfo {
   readonly support: Support;
@@ -124,6 +124,7 @@ function parseFeatures(values: ReadonlyMap<string, string>): HostFeatures {
     idMappedBinds: works(values, 'idmap'),
     freshProc: works(values, 'procmount'),
     processesPerNamespace: values.get('nproc_per_namespace') === '1',
+    controllers: parseControllers(values.get('cgroup_usable')),
     settings: {
       maxUserNamespaces: setting(values.get('max_user_namespaces')),
       unprivilegedUserNamespaces: flag(values.get('unprivileged_userns_clone')),
@@ -178,6 +179,20 @@ function parseCgroup(values: ReadonlyMap<string, string>): Support['cgroup'] {
     ? { version, writable: values.get('cgroup_writable') === '1', controllers: words(values.get('cgroup_controllers')) }
     : null;
 }
+
+/** `memory:v2,pids:v2`. */
+function parseControllers(list: string | undefined): HostFeatures['controllers'] {
+  const controllers: Partial<Record<ControllerName, 'v2' | 'v1'>> = {};
+  for (const word of words(list)) {
+    const [name, version] = word.split(':');
+    if (CONTROLLERS.has(name ?? '') && (version === 'v2' || version === 'v1')) {
+      controllers[name as ControllerName] = version;
+    }
+  }
+  return controllers;
+}
+
+const CONTROLLERS: ReadonlySet<string> = new Set<ControllerName>(['memory', 'pids', 'cpu', 'cpuacct']);
 
 function words(list: string | undefined): string[] {
   return (list ?? '').split(',').filter((word) => word !== '');

@@ -38,6 +38,8 @@ export interface HostFeatures {
   readonly freshProc: boolean;
   /** RLIMIT_NPROC counts the processes of one cell (Linux 5.14, or a host uid of its own), not all of the caller. */
   readonly processesPerNamespace: boolean;
+  /** Controllers that cells can be given control groups of, by the version that has them. `cpuacct`: processor time is counted. */
+  readonly controllers: Readonly<Partial<Record<ControllerName, 'v2' | 'v1'>>>;
   /** Kernel settings that keep user namespaces from working; null where the kernel has no such setting. */
   readonly settings: {
     readonly maxUserNamespaces: number | null;
@@ -47,6 +49,8 @@ export interface HostFeatures {
   /** Where trying namespaces failed; null where it did not. */
   readonly failure: { readonly errno: string; readonly stage: string } | null;
 }
+
+export type ControllerName = 'memory' | 'pids' | 'cpu' | 'cpuacct';
 
 export interface HostFile {
   readonly kind: 'file' | 'directory' | 'symlink' | 'socket' | 'device' | 'fifo';

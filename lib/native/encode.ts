@@ -105,6 +105,9 @@ const OPTIONAL = 32;
 const IS_DIRECTORY = 64;
 
 const NANOSECONDS_PER_MILLISECOND = 1_000_000;
+/** native/limits/cell_group.h: kCpuPeriodUs. */
+const CPU_PERIOD = 100_000;
+const MOST_CPUS = 65_536;
 
 /**
  * The plan as native/plan/decode.cc reads it: little-endian fields in a fixed order.
@@ -161,10 +164,30 @@ function encodeRestrictions(writer: ByteWriter, plan: Plan): void {
     writer.u32(RESOURCES[limit.resource]);
     writer.u64(BigInt(limit.value));
   }
-  writer.u64(BigInt(Math.ceil((plan.wallTime ?? 0) * NANOSECONDS_PER_MILLISECOND)));
+  writer.u64(nanoseconds(plan.wallTime));
+  encodeCellLimits(writer, plan.cell);
   writer.flag(plan.terminal !== null);
   writer.u32(plan.terminal?.columns ?? 0);
   writer.u32(plan.terminal?.rows ?? 0);
+}
+
+function encodeCellLimits(writer: ByteWriter, { memory, cpuTime, processes, cpus }: Plan['cell']): void {
+  writer.u64(BigInt(memory?.bytes ?? 0));
+  writer.flag(memory?.by === 'group');
+  writer.u64(nanoseconds(cpuTime?.milliseconds ?? null));
+  writer.flag(cpuTime?.by === 'group');
+  writer.u64(BigInt(processes ?? 0));
+  writer.u64(cpus === null ? 0n : BigInt(quota(cpus)));
+}
+
+/** Rounded up: 0 means that there is no limit. */
+function nanoseconds(milliseconds: number | null): bigint {
+  return BigInt(Math.ceil((milliseconds ?? 0) * NANOSECONDS_PER_MILLISECOND));
+}
+
+/** Microseconds in each period of CPU_PERIOD, within what the kernel takes (1 ms at the least). */
+function quota(cpus: number): number {
+  return Math.min(Math.max(Math.round(cpus * CPU_PERIOD), 1000), MOST_CPUS * CPU_PERIOD);
 }
 
 function encodeLandlock(writer: ByteWriter, landlock: Plan['landlock']): void {

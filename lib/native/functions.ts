@@ -17,7 +17,7 @@ export const StdioKind = {
 } as const;
 
 /** Why the launcher ended a cell. `none`: the command ended by itself. */
-export const EndCause = { none: 0, killed: 1, wallTime: 2, launcherLost: 3 } as const;
+export const EndCause = { none: 0, killed: 1, wallTime: 2, launcherLost: 3, cpuTime: 4, memory: 5 } as const;
 
 export type CellEvent =
   | {
@@ -46,12 +46,16 @@ export type CellEvent =
       cell: number;
       /** One of EndCause. */
       cause: number;
+      /** When the cause occurred, in milliseconds of CLOCK_MONOTONIC, the clock of process.hrtime(). */
+      causeTime: number;
       /** Milliseconds. */
       wallTime: number;
       userTime: number;
       systemTime: number;
       /** Bytes. */
       peakMemory: number;
+      /** Most of them alive at once; 0 where they were not counted. */
+      processes: number;
     };
 
 /** Read back from the kernel in the command's process just before exec. */

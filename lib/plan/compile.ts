@@ -9,7 +9,7 @@ import { planFence, type Restricted } from './fence.js';
 import { emit } from './emit.js';
 import { applyGrants } from './grants.js';
 import { planNamespaces, planScopes } from './isolation.js';
-import { planLimits } from './limits.js';
+import { type PlannedLimits, planLimits } from './limits.js';
 import { Refusal } from './refusal.js';
 import { plantRoot } from './roots.js';
 import { Tree } from './tree.js';
@@ -59,6 +59,7 @@ export class Planner {
       landlock,
       limits: limits.resources,
       wallTime: limits.wallTime,
+      cell: limits.cell,
       terminal: request.pty,
       filter: this.#host.filter ?? null,
       command: {
@@ -69,7 +70,7 @@ export class Planner {
         cwd: policy.cwd,
       },
     };
-    return { plan, enforcement: expected(context, plan, limits.mechanisms), workDirectories };
+    return { plan, enforcement: expected(context, plan, limits), workDirectories };
   }
 
   #planMounts(
@@ -188,7 +189,7 @@ function checkWorkingDirectory(tree: Tree, cwd: string): void {
   }
 }
 
-function expected(context: PlanContext, plan: Plan, limits: NonNullable<Enforcement['limits']>): Enforcement {
+function expected(context: PlanContext, plan: Plan, limits: PlannedLimits): Enforcement {
   return {
     noNewPrivileges: true,
     landlock:
@@ -203,9 +204,9 @@ function expected(context: PlanContext, plan: Plan, limits: NonNullable<Enforcem
     seccomp: plan.filter === null ? null : { filters: 1, instructions: 0 },
     namespaces: [...plan.namespaces],
     rootFileSystem: 'pivot_root',
-    cgroup: null,
+    cgroup: limits.cgroup,
     capabilities: [...plan.capabilities],
-    limits,
+    limits: limits.mechanisms,
     missing: context.missing,
   };
 }

@@ -33,6 +33,7 @@ export function explainPlan(plan: Plan): string {
       [
         ...plan.limits.map(({ resource, value }) => `${resource} ${String(value)}`),
         ...(plan.wallTime === null ? [] : [`wall time ${String(plan.wallTime)} ms`]),
+        ...explainCellLimits(plan.cell),
       ],
     ],
     [
@@ -54,6 +55,16 @@ export function planToJson(plan: Plan, indent: number = 2): string {
       value instanceof Uint8Array ? `${String(value.length)} bytes` : typeof value === 'bigint' ? String(value) : value,
     indent,
   );
+}
+
+function explainCellLimits({ memory, cpuTime, processes, cpus }: Plan['cell']): string[] {
+  const by = { group: 'by a control group', sampling: 'by looking at the processes' } as const;
+  return [
+    ...(memory === null ? [] : [`memory ${String(memory.bytes)} bytes, ${by[memory.by]}`]),
+    ...(cpuTime === null ? [] : [`processor time ${String(cpuTime.milliseconds)} ms, ${by[cpuTime.by]}`]),
+    ...(processes === null ? [] : [`processes ${String(processes)}, ${by.group}`]),
+    ...(cpus === null ? [] : [`processors ${String(cpus)}, ${by.group}`]),
+  ];
 }
 
 function explainMount(operation: MountOperation): string {

@@ -146,6 +146,16 @@ export interface ResourceLimit {
   readonly value: number;
 }
 
+/** What holds for the cell as a whole. Null: not limited. `group`: by a control group; `sampling`: the launcher looks at the processes. */
+export interface CellLimits {
+  readonly memory: { readonly bytes: number; readonly by: 'group' | 'sampling' } | null;
+  readonly cpuTime: { readonly milliseconds: number; readonly by: 'group' | 'sampling' } | null;
+  /** Processes and threads, the cell's init included. By a control group. */
+  readonly processes: number | null;
+  /** Share of processors. By a control group. */
+  readonly cpus: number | null;
+}
+
 /** What is handled is denied unless a rule grants it. */
 export interface LandlockPlan {
   /** Absent: files are not restricted by Landlock. */
@@ -179,6 +189,7 @@ export interface Plan {
   readonly limits: readonly ResourceLimit[];
   /** Milliseconds from the command's start, or null. */
   readonly wallTime: number | null;
+  readonly cell: CellLimits;
   readonly terminal: { readonly columns: number; readonly rows: number } | null;
   /** One filter, all layers merged; null only for tests of the native side. */
   readonly filter: readonly SeccompPolicy[] | null;

@@ -22,10 +22,6 @@ export const UNBUILT_IN_CELLS: readonly UnbuiltPart[] = [
   { feature: 'selinuxLabel', asked: (policy) => policy.selinuxLabel !== undefined },
   { feature: "backend: 'landlock'", asked: ({ backend }) => backend === 'landlock' },
   { feature: "backend: 'chroot'", asked: ({ backend }) => backend === 'chroot' },
-  { feature: 'limits.memory', asked: ({ limits }) => limits?.memory !== undefined },
-  { feature: 'limits.cpuTime', asked: ({ limits }) => limits?.cpuTime !== undefined },
-  { feature: 'limits.output', asked: ({ limits }) => limits?.output !== undefined },
-  { feature: 'limits.cpus', asked: ({ limits }) => limits?.cpus !== undefined },
 ];
 
 /** The error for the parts that were asked for, or null. */

@@ -65,11 +65,15 @@ export type ValidRoot =
 /** Bytes, milliseconds and counts. Null: no limit. */
 export interface ValidLimits {
   readonly wallTime: number | null;
+  readonly cpuTime: number | null;
+  readonly memory: number | null;
   /** Null: the default. */
   readonly processes: number | null;
   readonly fileSize: number | null;
   readonly openFiles: number | null;
+  readonly output: number | null;
   readonly scratch: number;
+  readonly cpus: number | null;
   readonly core: number | null;
   readonly stack: number | null;
   readonly addressSpace: number | null;

@@ -95,11 +95,13 @@ Napi::Value Convert(Napi::Env env, const wire::EndedEvent& event, bool /*has_ter
       .Add("type", "ended")
       .AddNumber("cell", event.header.cell)
       .AddNumber("cause", static_cast<std::uint32_t>(event.cause))
+      .AddNumber("causeTime", static_cast<double>(event.cause_time_ns) / kNanosecondsPerMillisecond)
       .AddNumber("wallTime", static_cast<double>(event.wall_time_ns) / kNanosecondsPerMillisecond)
       .AddNumber("userTime", static_cast<double>(event.user_time_us) / kMicrosecondsPerMillisecond)
       .AddNumber("systemTime",
                  static_cast<double>(event.system_time_us) / kMicrosecondsPerMillisecond)
       .AddNumber("peakMemory", event.peak_memory)
+      .AddNumber("processes", event.processes)
       .Finish();
 }
 

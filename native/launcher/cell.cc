@@ -2,6 +2,7 @@
 
 #include <signal.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "native/linux/syscalls.h"
@@ -10,11 +11,51 @@ namespace cloister::launcher {
 
 void Cell::Kill(wire::EndCause why) {
   // The command's own end, when it is known already, is what counts.
-  if (cause == wire::EndCause::kNone && !exited) {
+  if (cause == wire::EndCause::kNone && why != wire::EndCause::kNone && !exited) {
     cause = why;
+    cause_time_ns = sys::MonotonicNow();
+  }
+  if (started && !exited) {
+    watch.BeforeKill();
   }
   // ESRCH: it has ended on its own meanwhile.
   sys::PidfdSendSignal(init.Get(), SIGKILL);
+  if (watch.Group() != nullptr) {
+    watch.Group()->Kill();
+  }
+}
+
+std::uint64_t Cell::NextDeadline() const {
+  const auto never_is_last = [](std::uint64_t time) { return time == 0 ? UINT64_MAX : time; };
+  return std::min(never_is_last(deadline_ns), never_is_last(watch.NextCheck()));
+}
+
+void Cell::EnforceLimits(std::uint64_t now_ns) {
+  if (deadline_ns != 0 && now_ns >= deadline_ns) {
+    Kill(wire::EndCause::kWallTime);
+    deadline_ns = 0;
+    watch.Stop();
+  }
+  if (watch.NextCheck() != 0 && now_ns >= watch.NextCheck()) {
+    const wire::EndCause exceeded = watch.Check();
+    if (exceeded != wire::EndCause::kNone) {
+      Kill(exceeded);
+      watch.Stop();
+    }
+  }
+}
+
+void Cell::SettleCause(const CpuTimes& used) {
+  if (cause != wire::EndCause::kNone) {
+    return;
+  }
+  // A limit that was used up before the command's end, and not noticed before it, is the cause of
+  // the end all the same: what is reported does not depend on who was faster to look.
+  const bool too_late = wall_limit_ns != 0 && ended_ns >= started_ns + wall_limit_ns;
+  cause = too_late ? wire::EndCause::kWallTime : watch.Exceeded(used);
+  if (cause != wire::EndCause::kNone) {
+    cause_time_ns = too_late ? started_ns + wall_limit_ns : ended_ns;
+  }
 }
 
 wire::FailedEvent MakeFailedEvent(std::uint64_t cell, const Failure& failure) {

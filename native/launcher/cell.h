@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "native/base/unique_fd.h"
+#include "native/launcher/cell_watch.h"
 #include "native/namespaces/host_ids.h"
 #include "native/plan/result.h"
 #include "native/wire/child_report.h"
@@ -30,12 +31,14 @@ struct Cell {
   bool exited = false;
   std::optional<wire::FailedEvent> failure;
   wire::EndCause cause = wire::EndCause::kNone;
+  std::uint64_t cause_time_ns = 0;
   // A signal for a command that has not started yet.
   int pending_signal = 0;
 
   std::uint64_t wall_limit_ns = 0;
   // CLOCK_MONOTONIC; 0: none.
   std::uint64_t deadline_ns = 0;
+  CellWatch watch;
   std::uint64_t started_ns = 0;
   std::uint64_t ended_ns = 0;
   std::uint64_t init_user_us = 0;
@@ -43,6 +46,12 @@ struct Cell {
 
   // Ends every process of the cell: init is process 1 of its pid namespace. The first cause stays.
   void Kill(wire::EndCause why);
+  // When the launcher has to look at it again, CLOCK_MONOTONIC; UINT64_MAX: never.
+  [[nodiscard]] std::uint64_t NextDeadline() const;
+  // Kills what has used up a limit.
+  void EnforceLimits(std::uint64_t now_ns);
+  // Nothing of it is left: the one cause of its end, as far as the launcher is concerned.
+  void SettleCause(const CpuTimes& used);
 };
 
 // The failure as it goes over the wire.

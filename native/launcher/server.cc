@@ -23,15 +23,16 @@ namespace {
 
 constexpr std::uint64_t kSocketTag = 0;
 constexpr std::uint64_t kSpareTag = 1;
-// The tags of cells count up from 2.
+// The tags of cells count up from 4.
 constexpr std::uint64_t kMountsTag = UINT64_MAX;
 constexpr std::uint64_t kNanosecondsPerMillisecond = 1000000;
+constexpr int kGroupPatienceMs = 10;
 
-std::uint64_t ChannelTag(const Cell& cell) {
-  return cell.id << 1;
-}
-std::uint64_t InitTag(const Cell& cell) {
-  return cell.id << 1 | 1;
+// What of a cell an event is about: in the lowest two bits of its tag.
+enum class Part : std::uint64_t { kChannel = 0, kInit = 1, kMemory = 2 };
+
+std::uint64_t TagOf(const Cell& cell, Part part) {
+  return cell.id << 2 | static_cast<std::uint64_t>(part);
 }
 
 // False unless it is sealed: what is checked here must be what the cell maps later.
@@ -83,7 +84,7 @@ int Server::Run() {
                                 !Watch(spares_.MountTable(), kMountsTag, EPOLLPRI))) {
     return 1;
   }
-  while (connected_ || !cells_.empty()) {
+  while (connected_ || !cells_.empty() || groups_.AnyLeft()) {
     epoll_event events[64];
     const int count = epoll_wait(epoll_.Get(), events, 64, TimeUntilDeadline());
     if (count < 0 && errno != EINTR) {
@@ -93,6 +94,7 @@ int Server::Run() {
       HandleEvent(events[i].data.u64, events[i].events);
     }
     EnforceDeadlines();
+    groups_.RemoveRest();
     Flush();
   }
   spares_.Stop();
@@ -109,9 +111,10 @@ bool Server::Watch(int fd, std::uint64_t tag, std::uint32_t events) {
 int Server::TimeUntilDeadline() const {
   std::uint64_t next = spares_.Deadline() != 0 ? spares_.Deadline() : UINT64_MAX;
   for (const auto& [id, cell] : cells_) {
-    if (cell->deadline_ns != 0) {
-      next = std::min(next, cell->deadline_ns);
-    }
+    next = std::min(next, cell->NextDeadline());
+  }
+  if (groups_.AnyLeft()) {
+    return kGroupPatienceMs;
   }
   if (next == UINT64_MAX) {
     return -1;
@@ -127,10 +130,7 @@ void Server::EnforceDeadlines() {
     spares_.Expire();
   }
   for (const auto& [id, cell] : cells_) {
-    if (cell->deadline_ns != 0 && sys::MonotonicNow() >= cell->deadline_ns) {
-      cell->deadline_ns = 0;
-      cell->Kill(wire::EndCause::kWallTime);
-    }
+    cell->EnforceLimits(sys::MonotonicNow());
   }
 }
 
@@ -152,19 +152,26 @@ void Server::HandleEvent(std::uint64_t tag, std::uint32_t events) {
     spares_.MountsChanged();
     return;
   }
-  const auto found = cells_.find(tag >> 1);
+  const auto found = cells_.find(tag >> 2);
   if (found == cells_.end()) {
     return;  // ended by an earlier event of the same round
   }
   Cell* cell = found->second.get();
-  if ((tag & 1) == 0) {
-    HandleReports(cell);
-    if (cell->channel.Valid() && (events & (EPOLLHUP | EPOLLERR)) != 0) {
-      // Closed, which also takes it out of the epoll set; the end itself shows on the pidfd.
-      cell->channel.Reset();
-    }
-  } else {
-    InitEnded(cell);
+  switch (static_cast<Part>(tag & 3)) {
+    case Part::kChannel:
+      HandleReports(cell);
+      if (cell->channel.Valid() && (events & (EPOLLHUP | EPOLLERR)) != 0) {
+        // Closed, which also takes it out of the epoll set; the end itself shows on the pidfd.
+        cell->channel.Reset();
+      }
+      break;
+    case Part::kInit:
+      InitEnded(cell);
+      break;
+    case Part::kMemory:
+      // Edge-triggered: what it counts is of no interest.
+      cell->Kill(wire::EndCause::kMemory);
+      break;
   }
 }
 
@@ -279,14 +286,18 @@ void Server::StartCell(const Request& request) {
     Send(MakeFailedEvent(request.cell, *facts_failure_));
     return;
   }
-  Result<std::unique_ptr<Cell>> started = Spawn(request, facts_, &ids_, &spares_);
+  Result<std::unique_ptr<Cell>> started = Spawn(request, facts_, &ids_, &spares_, &groups_);
   if (!started.Ok()) {
     Send(MakeFailedEvent(request.cell, started.Error()));
     return;
   }
   Cell* cell = started.Value().get();
-  const bool watched = Watch(cell->channel.Get(), ChannelTag(*cell), EPOLLIN) &&
-                       Watch(cell->init.Get(), InitTag(*cell), EPOLLIN);
+  const limits::CellGroup* group = cell->watch.Group();
+  const bool watched =
+      Watch(cell->channel.Get(), TagOf(*cell, Part::kChannel), EPOLLIN) &&
+      Watch(cell->init.Get(), TagOf(*cell, Part::kInit), EPOLLIN) &&
+      (group == nullptr || group->OutOfMemoryEvents() < 0 ||
+       Watch(group->OutOfMemoryEvents(), TagOf(*cell, Part::kMemory), EPOLLIN | EPOLLET));
   if (!watched) {
     // Without a watch nobody would hear of its end: it is ended here.
     const int error = errno;

@@ -4,12 +4,15 @@
 #ifndef CLOISTER_LAUNCHER_SERVER_H_
 #define CLOISTER_LAUNCHER_SERVER_H_
 
+#include <sys/resource.h>
+
 #include <memory>
 #include <unordered_map>
 #include <vector>
 
 #include "native/launcher/cell.h"
 #include "native/launcher/facts.h"
+#include "native/launcher/groups.h"
 #include "native/launcher/outbox.h"
 #include "native/launcher/packet.h"
 #include "native/launcher/spawn.h"
@@ -43,6 +46,7 @@ class Server {
   void HandleReport(Cell* cell, const wire::ChildReport& report, std::vector<UniqueFd> fds);
   void CommandStarted(Cell* cell, const wire::ChildReport& report, std::vector<UniqueFd> fds);
   void InitEnded(Cell* cell);
+  void ReportEnd(Cell* cell, const rusage& usage);
 
   template <typename Event>
   void Send(const Event& event, UniqueFd fd = UniqueFd()) {
@@ -64,6 +68,7 @@ class Server {
   std::optional<Failure> facts_failure_;
   HostIdPool ids_;
   SpareMaker spares_{&ids_};
+  Groups groups_;
   std::unordered_map<std::uint64_t, std::unique_ptr<Cell>> cells_;
   Outbox outbox_;
 };

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -56,6 +57,14 @@ std::uint64_t Difference(std::uint64_t whole, std::uint64_t part) {
   return whole > part ? whole - part : 0;
 }
 
+Failure WhyNotStarted(const Cell& cell) {
+  const limits::CellGroup* group = cell.watch.Group();
+  if (cell.cause == wire::EndCause::kMemory || (group != nullptr && group->RanOutOfMemory())) {
+    return {Stage::k_limits, ENOMEM, "clone", "the limit on memory is too small to start in"};
+  }
+  return {Stage::k_init, 0, "waitid", "the cell was killed before its command started"};
+}
+
 }  // namespace
 
 void Server::HandleReports(Cell* cell) {
@@ -97,6 +106,7 @@ void Server::HandleReport(Cell* cell, const wire::ChildReport& report, std::vect
       }
       cell->exited = true;
       cell->deadline_ns = 0;
+      cell->watch.Stop();
       cell->ended_ns = report.time_ns;
       cell->init_user_us = report.init_user_us;
       cell->init_system_us = report.init_system_us;
@@ -125,6 +135,7 @@ void Server::CommandStarted(Cell* cell, const wire::ChildReport& report,
   if (cell->wall_limit_ns != 0) {
     cell->deadline_ns = report.time_ns + cell->wall_limit_ns;
   }
+  cell->watch.Started(report.time_ns);
   wire::StartedEvent event = {};
   event.header = MakeHeader(wire::Type::kStarted, cell->id);
   event.pid = PidOf(*cell);
@@ -149,33 +160,49 @@ void Server::InitEnded(Cell* cell) {
     return;
   }
   if (!cell->started) {
-    Send(cell->failure.value_or(MakeFailedEvent(
-        cell->id, {Stage::k_init, 0, "waitid", "the cell was killed before its command started"})));
+    Send(cell->failure.value_or(MakeFailedEvent(cell->id, WhyNotStarted(*cell))));
   } else {
-    if (!cell->exited) {
-      // Init was killed, and the command with it.
-      wire::ExitedEvent event = {};
-      event.header = MakeHeader(wire::Type::kExited, cell->id);
-      event.signaled = 1;
-      event.value = SIGKILL;
-      Send(event);
-      cell->ended_ns = sys::MonotonicNow();
-    }
-    wire::EndedEvent event = {};
-    event.header = MakeHeader(wire::Type::kEnded, cell->id);
-    event.cause = cell->cause;
-    event.wall_time_ns = Difference(cell->ended_ns, cell->started_ns);
-    // The sum of everything init has waited for, which the kernel's own reaping at the end of a pid
-    // namespace is part of.
-    event.user_time_us = Difference(Microseconds(usage.ru_utime), cell->init_user_us);
-    event.system_time_us = Difference(Microseconds(usage.ru_stime), cell->init_system_us);
-    event.peak_memory = static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
-    Send(event);
+    ReportEnd(cell, usage);
+  }
+  if (std::unique_ptr<limits::CellGroup> group = cell->watch.TakeGroup()) {
+    groups_.Remove(std::move(group));
   }
   if (cell->host_id != nullptr) {
     ids_.GiveBack(std::move(cell->host_id));
   }
   cells_.erase(cell->id);
+}
+
+void Server::ReportEnd(Cell* cell, const rusage& usage) {
+  if (!cell->exited) {
+    // Init was killed, and the command with it.
+    wire::ExitedEvent event = {};
+    event.header = MakeHeader(wire::Type::kExited, cell->id);
+    event.signaled = 1;
+    event.value = SIGKILL;
+    Send(event);
+    cell->ended_ns = sys::MonotonicNow();
+  }
+  // The sum of everything init has waited for, which the kernel's own reaping at the end of a pid
+  // namespace is part of.
+  const CpuTimes used =
+      cell->watch.Used({Difference(Microseconds(usage.ru_utime), cell->init_user_us),
+                        Difference(Microseconds(usage.ru_stime), cell->init_system_us)});
+  cell->SettleCause(used);
+  wire::EndedEvent event = {};
+  event.header = MakeHeader(wire::Type::kEnded, cell->id);
+  event.cause = cell->cause;
+  event.cause_time_ns = cell->cause_time_ns;
+  event.wall_time_ns = Difference(cell->ended_ns, cell->started_ns);
+  event.user_time_us = used.user_us;
+  event.system_time_us = used.system_us;
+  event.peak_memory =
+      std::max(static_cast<std::uint64_t>(usage.ru_maxrss) * 1024, cell->watch.LargestSeen());
+  if (const limits::CellGroup* group = cell->watch.Group()) {
+    event.peak_memory = group->PeakMemory().value_or(event.peak_memory);
+    event.processes = static_cast<std::uint32_t>(group->PeakProcesses().value_or(0));
+  }
+  Send(event);
 }
 
 }  // namespace cloister::launcher

@@ -108,10 +108,32 @@ Result<FirstProcess> Obtain(const wire::Preparation& preparation, const plan::Pl
   return process;
 }
 
+// The process enters its control group before it has seen anything of the plan: what it makes for
+// the command counts from the beginning.
+Result<CellWatch> LimitUse(const Request& request, const plan::CellLimits& limits, pid_t pid,
+                           Groups* groups) {
+  std::unique_ptr<limits::CellGroup> group;
+  if (limits.NeedsGroup()) {
+    Result<std::unique_ptr<limits::CellGroup>> made = groups->Make(request.cell, limits);
+    if (!made.Ok()) {
+      return made.Error();
+    }
+    group = std::move(made.Value());
+    if (std::optional<Failure> failure = group->Enter(pid)) {
+      return *failure;
+    }
+  }
+  CellWatch watch(limits, std::move(group), pid);
+  if (std::optional<Failure> failure = watch.CannotLook()) {
+    return *failure;
+  }
+  return watch;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Cell>> Spawn(const Request& request, const child::Facts& facts,
-                                    HostIdPool* ids, SpareMaker* spares) {
+                                    HostIdPool* ids, SpareMaker* spares, Groups* groups) {
   // The cell decodes the plan again, for itself; here it is checked, and read for what concerns the
   // launcher.
   std::vector<std::uint8_t> memory(plan::ArenaSizeFor(request.plan_size));
@@ -137,10 +159,13 @@ Result<std::unique_ptr<Cell>> Spawn(const Request& request, const child::Facts& 
     return obtained.Error();
   }
   FirstProcess& process = obtained.Value();
+  Result<CellWatch> watch = LimitUse(request, plan.cell_limits, process.pid, groups);
   Result<std::vector<UniqueFd>> trees =
       process.mounts_done ? std::vector<UniqueFd>() : PrepareTrees(plan, process.host_id.get());
   std::optional<Failure> failure;
-  if (!trees.Ok()) {
+  if (!watch.Ok()) {
+    failure = watch.Error();
+  } else if (!trees.Ok()) {
     failure = trees.Error();
   } else {
     failure = SendStart(request, process, trees.Value());
@@ -157,6 +182,7 @@ Result<std::unique_ptr<Cell>> Spawn(const Request& request, const child::Facts& 
   cell->channel = std::move(process.channel);
   cell->host_id = std::move(process.host_id);
   cell->wall_limit_ns = plan.wall_time_ns;
+  cell->watch = std::move(watch.Value());
   return cell;
 }
 

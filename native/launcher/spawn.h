@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "native/launcher/cell.h"
+#include "native/launcher/groups.h"
 #include "native/launcher/spare.h"
 
 namespace cloister::launcher {
@@ -22,7 +23,7 @@ struct Request {
 };
 
 Result<std::unique_ptr<Cell>> Spawn(const Request& request, const child::Facts& facts,
-                                    HostIdPool* ids, SpareMaker* spares);
+                                    HostIdPool* ids, SpareMaker* spares, Groups* groups);
 
 }  // namespace cloister::launcher
 

@@ -210,6 +210,12 @@ class Decoder {
     }
     plan_.limits = {limits, count};
     plan_.wall_time_ns = reader_.U64();
+    plan_.cell_limits.memory = reader_.U64();
+    plan_.cell_limits.memory_by_group = reader_.Flag();
+    plan_.cell_limits.cpu_time_ns = reader_.U64();
+    plan_.cell_limits.cpu_time_by_group = reader_.Flag();
+    plan_.cell_limits.processes = reader_.U64();
+    plan_.cell_limits.cpu_quota_us = reader_.U64();
     plan_.terminal = reader_.Flag();
     plan_.columns = Dimension();
     plan_.rows = Dimension();

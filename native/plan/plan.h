@@ -76,6 +76,22 @@ struct ResourceLimit {
   std::uint64_t value;
 };
 
+// What holds for the cell as a whole. 0: not limited.
+struct CellLimits {
+  std::uint64_t memory = 0;        // bytes
+  std::uint64_t processes = 0;     // the cell's init is one of them; by a control group only
+  std::uint64_t cpu_quota_us = 0;  // in each 100 ms; by a control group only
+  std::uint64_t cpu_time_ns = 0;
+  // By a control group, or by the launcher's looking at the processes.
+  bool memory_by_group = false;
+  bool cpu_time_by_group = false;
+
+  [[nodiscard]] bool NeedsGroup() const noexcept {
+    return (memory != 0 && memory_by_group) || processes != 0 || cpu_quota_us != 0 ||
+           (cpu_time_ns != 0 && cpu_time_by_group);
+  }
+};
+
 // What a Landlock rule grants on a path of the cell, or on a TCP port. Masks of native/landlock.
 struct PathGrant {
   const char* path;  // absolute
@@ -106,6 +122,7 @@ struct Plan {
   Array<PortGrant> landlock_ports;
   Array<ResourceLimit> limits;
   std::uint64_t wall_time_ns = 0;  // 0: none
+  CellLimits cell_limits;
   bool terminal = false;
   std::uint16_t columns = 0;
   std::uint16_t rows = 0;

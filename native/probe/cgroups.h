@@ -10,7 +10,9 @@ namespace cloister::probe {
 struct Cgroups {
   const char* version = "none";  // "v2", "v1", "none"
   bool writable = false;
-  std::string controllers;  // comma-separated: of memory, pids and cpu, those that are there
+  std::string controllers;  // comma-separated: those that are there
+  // Comma-separated, "memory:v2": those that cells can be given.
+  std::string usable;
 };
 
 // Version 2 counts only where it holds one of these controllers: on hybrid systems they stay with

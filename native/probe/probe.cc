@@ -157,6 +157,7 @@ int PrintProbe() {
   Add(&out, "cgroup", cgroups.version);
   AddFlag(&out, "cgroup_writable", cgroups.writable);
   Add(&out, "cgroup_controllers", cgroups.controllers);
+  Add(&out, "cgroup_usable", cgroups.usable);
   AddSysctl(&out, "apparmor_restrict_userns",
             "/proc/sys/kernel/apparmor_restrict_unprivileged_userns");
   AddSysctl(&out, "max_user_namespaces", "/proc/sys/user/max_user_namespaces");

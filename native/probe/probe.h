@@ -17,6 +17,7 @@ namespace cloister::probe {
 //   cgroup                                                   v2, v1 or none
 //   cgroup_writable                                          0 or 1
 //   cgroup_controllers                                       names, comma-separated
+//   cgroup_usable                                            NAME:v2 or NAME:v1, comma-separated
 //   apparmor_restrict_userns max_user_namespaces unprivileged_userns_clone   value, or absent
 int PrintProbe();
 

@@ -113,12 +113,22 @@ struct ExitedEvent {
   std::int32_t value;
 };
 
-enum class EndCause : std::uint32_t { kNone = 0, kKilled = 1, kWallTime = 2, kLauncherLost = 3 };
+enum class EndCause : std::uint32_t {
+  kNone = 0,
+  kKilled = 1,
+  kWallTime = 2,
+  kLauncherLost = 3,
+  kCpuTime = 4,
+  kMemory = 5,
+};
 
 struct EndedEvent {
   Header header;
   EndCause cause;
-  std::uint32_t reserved;
+  // Most processes alive at once; 0 where they were not counted.
+  std::uint32_t processes;
+  // CLOCK_MONOTONIC when the cause occurred; 0 without one.
+  std::uint64_t cause_time_ns;
   std::uint64_t wall_time_ns;
   std::uint64_t user_time_us;
   std::uint64_t system_time_us;

@@ -76,7 +76,8 @@ std::vector<std::uint8_t> Encode(const Parts& parts) {
   writer.U32(1).U32(parts.granted_fs).Text(parts.granted_path);
   writer.U32(1).U32(2).U32(parts.port);
   writer.U32(1).U32(parts.resource).U64(1024);
-  writer.U64(5000000000).U32(0).U32(0).U32(0);
+  writer.U64(5000000000).U64(1 << 20).U32(1).U64(7000000).U32(0).U64(9).U64(50000);
+  writer.U32(0).U32(0).U32(0);
   writer.U32(parts.instructions);
   for (std::uint32_t i = 0; i < parts.instructions; ++i) {
     writer.U64(0x7fff000000000006);

@@ -156,6 +156,7 @@ export const FULL_FEATURES: HostFeatures = {
   idMappedBinds: true,
   freshProc: true,
   processesPerNamespace: true,
+  controllers: {},
   settings: { maxUserNamespaces: 1000, unprivilegedUserNamespaces: null, appArmorRestrictsUserNamespaces: null },
   failure: null,
 };

@@ -7,7 +7,7 @@ const none: EndRequests = { first: null, at: 0, signals: new Set() };
 const end = (changes: Partial<End> = {}): End => ({
   cause: EndCause.none,
   signal: null,
-  deadline: Number.POSITIVE_INFINITY,
+  causeTime: 0,
   ...changes,
 });
 const asked = (first: EndRequests['first'], at = 0, signals: number[] = []): EndRequests => ({
@@ -20,7 +20,11 @@ describe('the reason of an outcome', () => {
   it.each([
     ['exited', end(), none],
     ['signaled', end({ signal: 11 }), none],
-    ['wall-time', end({ cause: EndCause.wallTime, signal: 9, deadline: 100 }), none],
+    ['wall-time', end({ cause: EndCause.wallTime, signal: 9, causeTime: 100 }), none],
+    ['cpu-time', end({ cause: EndCause.cpuTime, signal: 9, causeTime: 100 }), none],
+    ['memory', end({ cause: EndCause.memory, signal: 9, causeTime: 100 }), none],
+    ['output', end({ cause: EndCause.killed, signal: 9 }), asked('output')],
+    ['output', end(), asked('output')],
     ['killed', end({ cause: EndCause.killed, signal: 9 }), asked('killed', 0, [9])],
     ['killed', end({ signal: 15 }), asked(null, 0, [15])],
     ['killed', end({ cause: EndCause.launcherLost, signal: 9 }), none],
@@ -39,10 +43,12 @@ describe('the reason of an outcome', () => {
   });
 
   it('is whatever came first, by the clock and not by when it was heard of', () => {
-    const wall = end({ cause: EndCause.wallTime, signal: 9, deadline: 100 });
+    const wall = end({ cause: EndCause.wallTime, signal: 9, causeTime: 100 });
     expect(outcomeReason(wall, asked('aborted', 99))).toBe('aborted');
     expect(outcomeReason(wall, asked('aborted', 101))).toBe('wall-time');
     expect(outcomeReason(wall, asked('disposed', 99))).toBe('killed');
     expect(outcomeReason(wall, asked('killed', 99, [9]))).toBe('wall-time');
+    expect(outcomeReason(wall, asked('output', 99))).toBe('output');
+    expect(outcomeReason(wall, asked('output', 101))).toBe('wall-time');
   });
 });

@@ -34,6 +34,7 @@ nproc_per_namespace=1
 cgroup=v2
 cgroup_writable=0
 cgroup_controllers=memory,pids
+cgroup_usable=memory:v2,pids:v1,blkio:v1,cpu:v9
 apparmor_restrict_userns=absent
 max_user_namespaces=15000
 unprivileged_userns_clone=absent
@@ -61,6 +62,7 @@ describe('what the launcher found', () => {
       idMappedBinds: false,
       freshProc: true,
       processesPerNamespace: true,
+      controllers: { memory: 'v2', pids: 'v1' },
       settings: { maxUserNamespaces: 15000, unprivilegedUserNamespaces: null, appArmorRestrictsUserNamespaces: null },
       failure: null,
     });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
 import type { HostFeatures, Support } from '../../lib/host/types.js';
-import { Planner } from '../../lib/plan/compile.js';
+import { type Compiled, Planner } from '../../lib/plan/compile.js';
 import { explainPlan, planToJson } from '../../lib/plan/explain.js';
 import { parseSpawn } from '../../lib/policy/parse.js';
 import type { SpawnOptions } from '../../lib/policy/types.js';
@@ -177,6 +177,51 @@ describe('the expected enforcement', () => {
       core: 'rlimit',
       stack: 'rlimit',
       addressSpace: 'rlimit',
+    });
+  });
+
+  test('chooses the mechanism of a limit on the whole cell by controller', () => {
+    const limits = { memory: '1M', cpuTime: '2s', processes: 5, cpus: 0.5, output: 9 };
+    const on = (controllers: HostFeatures['controllers']): Compiled =>
+      plan({ limits, onUnsupported: 'degrade' }, { features: { controllers } });
+    const unified = on({ memory: 'v2', pids: 'v2', cpu: 'v2', cpuacct: 'v2' });
+    expect(unified.enforcement).toMatchObject({
+      cgroup: 'v2',
+      limits: { memory: 'cgroup-v2', cpuTime: 'cgroup-v2', processes: 'cgroup-v2', cpus: 'cgroup-v2', output: 'node' },
+      missing: [],
+    });
+    expect(unified.plan.cell).toEqual({
+      memory: { bytes: 2 ** 20, by: 'group' },
+      cpuTime: { milliseconds: 2000, by: 'group' },
+      processes: 6,
+      cpus: 0.5,
+    });
+    const mixed = on({ memory: 'v1', cpuacct: 'v2' });
+    expect(mixed.enforcement).toMatchObject({
+      cgroup: 'v2',
+      limits: { memory: 'cgroup-v1', cpuTime: 'cgroup-v2', processes: 'rlimit' },
+      missing: [{ feature: 'limits.cpus' }],
+    });
+    const none = on({});
+    expect(none.enforcement).toMatchObject({
+      cgroup: null,
+      limits: { memory: 'sampling', cpuTime: 'sampling', processes: 'rlimit', output: 'node' },
+      missing: [{ feature: 'limits.cpus' }],
+    });
+    expect(none.plan.cell).toEqual({
+      memory: { bytes: 2 ** 20, by: 'sampling' },
+      cpuTime: { milliseconds: 2000, by: 'sampling' },
+      processes: null,
+      cpus: null,
+    });
+    expect(none.plan.limits).toContainEqual({ resource: 'RLIMIT_DATA', value: 2 ** 20 + 2 ** 30 });
+    expect(none.plan.limits).toContainEqual({ resource: 'RLIMIT_CPU', value: 3 });
+  });
+
+  test('is no limit on processors without a control group', () => {
+    expect(thrownBy(() => plan({ limits: { cpus: 1 } }))).toMatchObject({
+      code: 'ERR_CLOISTER_UNSUPPORTED',
+      message: expect.stringContaining('limits.cpus') as string,
     });
   });
 });

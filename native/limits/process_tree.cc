@@ -1,0 +1,131 @@
+#include "native/limits/process_tree.h"
+
+#include <dirent.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "native/limits/control_files.h"
+
+namespace cloister::limits {
+
+namespace {
+
+constexpr std::uint64_t kKibibyte = 1024;
+
+// Places in proc_pid_stat(5), counted from 1.
+constexpr std::size_t kUserTime = 14;
+constexpr std::size_t kSystemTime = 15;
+constexpr std::size_t kChildrenUserTime = 16;
+constexpr std::size_t kChildrenSystemTime = 17;
+constexpr std::size_t kThreads = 20;
+
+std::string ProcPath(pid_t pid, const char* file) {
+  return "/proc/" + std::to_string(pid) + file;
+}
+
+// The fields from the third on: the name before them may have spaces and brackets.
+std::vector<std::string> StatFields(pid_t pid) {
+  const std::string text = ReadFile(ProcPath(pid, "/stat")).value_or("");
+  const std::size_t name = text.rfind(')');
+  return name == std::string::npos ? std::vector<std::string>() : Words(text.substr(name + 1));
+}
+
+std::uint64_t Field(const std::vector<std::string>& fields, std::size_t number) {
+  return number - 3 < fields.size() ? std::strtoull(fields[number - 3].c_str(), nullptr, 10) : 0;
+}
+
+std::vector<std::string> ThreadsOf(const std::string& tasks) {
+  std::vector<std::string> threads;
+  DIR* const listing = opendir(tasks.c_str());
+  if (listing == nullptr) {
+    return threads;
+  }
+  while (const dirent* entry = readdir(listing)) {
+    if (entry->d_name[0] != '.') {
+      threads.emplace_back(entry->d_name);
+    }
+  }
+  closedir(listing);
+  return threads;
+}
+
+bool AddChildrenOf(const std::string& task, std::vector<pid_t>* pids) {
+  const std::optional<std::string> list = ReadFile(task + "/children");
+  for (const std::string& child : Words(list.value_or(""))) {
+    pids->push_back(static_cast<pid_t>(std::strtol(child.c_str(), nullptr, 10)));
+  }
+  return list.has_value();
+}
+
+// Each thread has children of its own (proc_tid_children(5)).
+bool AddChildren(pid_t pid, std::uint64_t threads, std::vector<pid_t>* pids) {
+  const std::string tasks = ProcPath(pid, "/task/");
+  if (threads <= 1) {
+    return AddChildrenOf(tasks + std::to_string(pid), pids);
+  }
+  for (const std::string& thread : ThreadsOf(tasks)) {
+    AddChildrenOf(tasks + thread, pids);
+  }
+  return true;
+}
+
+std::uint64_t Kibibytes(const std::string& text, const char* name) {
+  return NumberAfter(text, name).value_or(0) * kKibibyte;
+}
+
+// Init and all below it, init first. Nothing when init's own children cannot be listed.
+std::optional<std::vector<pid_t>> Processes(pid_t init) {
+  std::vector<pid_t> pids = {init};
+  for (std::size_t i = 0; i < pids.size(); ++i) {
+    const std::uint64_t threads = Field(StatFields(pids[i]), kThreads);
+    if (!AddChildren(pids[i], threads, &pids) && i == 0) {
+      return std::nullopt;
+    }
+  }
+  return pids;
+}
+
+}  // namespace
+
+std::optional<TreeUse> MeasureTree(pid_t init) {
+  static const auto kTicks = static_cast<std::uint64_t>(sysconf(_SC_CLK_TCK));
+  const std::optional<std::vector<pid_t>> pids = Processes(init);
+  if (!pids) {
+    return std::nullopt;
+  }
+  TreeUse use;
+  std::uint64_t user = 0;
+  std::uint64_t system = 0;
+  for (const pid_t pid : *pids) {
+    const std::vector<std::string> fields = StatFields(pid);
+    user += Field(fields, kChildrenUserTime) + (pid == init ? 0 : Field(fields, kUserTime));
+    system += Field(fields, kChildrenSystemTime) + (pid == init ? 0 : Field(fields, kSystemTime));
+    const std::string status = ReadFile(ProcPath(pid, "/status")).value_or("");
+    use.resident += Kibibytes(status, "VmRSS") + Kibibytes(status, "VmSwap");
+    use.largest = std::max(use.largest, Kibibytes(status, "VmHWM"));
+  }
+  use.user_us = user * 1000000U / kTicks;
+  use.system_us = system * 1000000U / kTicks;
+  return use;
+}
+
+std::uint64_t ProportionalMemory(pid_t init) {
+  std::uint64_t sum = 0;
+  for (const pid_t pid : Processes(init).value_or(std::vector<pid_t>())) {
+    const std::string rollup = ReadFile(ProcPath(pid, "/smaps_rollup")).value_or("");
+    if (!rollup.empty()) {
+      sum += Kibibytes(rollup, "Pss") + Kibibytes(rollup, "SwapPss");
+      continue;
+    }
+    // Not ours to look into (init, which is not dumpable), or gone: what its status tells is more.
+    const std::string status = ReadFile(ProcPath(pid, "/status")).value_or("");
+    sum += Kibibytes(status, "VmRSS") + Kibibytes(status, "VmSwap");
+  }
+  return sum;
+}
+
+}  // namespace cloister::limits

@@ -1,0 +1,37 @@
+// What the processes of a cell use, added up from /proc: for machines without control groups.
+
+#ifndef CLOISTER_LIMITS_PROCESS_TREE_H_
+#define CLOISTER_LIMITS_PROCESS_TREE_H_
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+
+namespace cloister::limits {
+
+struct TreeUse {
+  // Resident and swapped memory; shared pages count once for each process that has them.
+  std::uint64_t resident = 0;
+  // The most that one of them has had.
+  std::uint64_t largest = 0;
+  // Of all processes and of the children that they have waited for, without the first process
+  // itself. Less than was used where a process ignores its children's ends.
+  std::uint64_t user_us = 0;
+  std::uint64_t system_us = 0;
+
+  [[nodiscard]] std::uint64_t CpuUs() const { return user_us + system_us; }
+};
+
+// `init` is the first process of a pid namespace: everything else in it descends from it, since
+// orphans become its children (pid_namespaces(7)). Nothing, with errno set, when its children
+// cannot be listed.
+std::optional<TreeUse> MeasureTree(pid_t init);
+
+// Memory with pages that several processes share counted in parts (proc_pid_smaps(5), Pss): slow,
+// as the kernel goes through the page tables.
+std::uint64_t ProportionalMemory(pid_t init);
+
+}  // namespace cloister::limits
+
+#endif  // CLOISTER_LIMITS_PROCESS_TREE_H_
