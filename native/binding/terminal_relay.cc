@@ -65,10 +65,14 @@ void* TerminalRelay::ThreadMain(void* argument) {
 void TerminalRelay::Run() {
   while (Step()) {
   }
-  // Closing the master hangs the terminal up: whatever still runs on it gets SIGHUP.
-  const std::lock_guard<std::mutex> lock(master_mutex_);
-  master_.Reset();
+  // After the last output the master stays open until the cell is forgotten: closing it hangs the
+  // terminal up, and a program that closes its descriptors before it exits would still be hit by
+  // SIGHUP.
   socket_.Reset();
+  if (!output_over_) {
+    const std::lock_guard<std::mutex> lock(master_mutex_);
+    master_.Reset();
+  }
 }
 
 bool TerminalRelay::Step() {

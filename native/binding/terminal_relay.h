@@ -18,8 +18,8 @@ namespace cloister::binding {
 
 class TerminalRelay {
  public:
-  // Runs in a thread of its own until either side is closed. Null when the thread could not be
-  // started.
+  // Runs in a thread of its own until either side is closed. A socket that is closed first hangs
+  // the terminal up. Null when the thread could not be started.
   static std::shared_ptr<TerminalRelay> Start(UniqueFd master, UniqueFd socket);
 
   TerminalRelay(UniqueFd master, UniqueFd socket);

@@ -97,10 +97,11 @@ describe.each(USERS)('stdio of a cell, as %s', (user) => {
         const child = spawnIsolated('sh', ['-c', script], {
           stdio: ['ignore', 'pipe', 'inherit', 'pipe', secret, socket],
         });
+        const output = text(child.stdout);
         const extra = child.stdio[3] as import('node:net').Socket;
         extra.write('hello\n');
         const [answer] = (await events.once(extra, 'data')) as [Buffer];
-        const stdout = await text(child.stdout);
+        const stdout = await output;
         const outcome = await child.outcome;
         socket.destroy();
         server.close();

@@ -103,7 +103,9 @@ describe.each(USERS)('a pseudo-terminal, as %s', (user) => {
       async ({ spawnIsolated, openDescriptors, closeOf, waitFor, failureOf }) => {
         const pty = { columns: 80, rows: 24 };
         await spawnIsolated('true', [], { pty, stdio: 'pipe' }).outcome;
+        // Looked at: the first stream of all makes libuv open a descriptor for itself.
         const warm = spawnIsolated('true', [], { pty });
+        warm.stdout!.resume();
         await closeOf(warm);
         const before = openDescriptors().length;
         const missing = spawnIsolated('missing-command', [], { pty });
