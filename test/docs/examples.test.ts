@@ -59,6 +59,29 @@ describe.each(CALLERS)('as %s', { timeout: 120_000 }, (caller) => {
     expect(curious.status).toBe(1);
   });
 
+  it('judge gives each kind of submission its verdict', async () => {
+    const judge = (name: string, source: string) => run(`node ${EXAMPLES}/judge/judge.mjs ${name}`, { [name]: source });
+    const python = async (source: string) => (await judge('answer.py', source)).output;
+    const sum = 'input()\nprint(sum(map(int, input().split())))\n';
+    const right = await judge('answer.py', sum);
+    expect(right.output).toMatch(/^1 {2}accepted .*\n2 {2}accepted .*\n$/u);
+    expect(right.status).toBe(0);
+    expect(await python('print(6)')).toMatch(/^1 {2}accepted .*\n2 {2}wrong answer /u);
+    expect(await python('while True: pass')).toContain('time limit exceeded');
+    expect(await python('x = b"x" * (400 << 20)')).toContain('memory limit exceeded');
+    expect(await python('while True: print("x" * 999)')).toContain('output limit exceeded');
+    expect(await python('1 / 0')).toContain('runtime error (exit code 1)');
+    const native = await judge(
+      'answer.cpp',
+      '#include <iostream>\nint main() { long n, x, s = 0; std::cin >> n; while (std::cin >> x) s += x; std::cout << s; }\n',
+    );
+    expect(native.output).toMatch(/^1 {2}accepted .*\n2 {2}accepted /u);
+    expect((await judge('answer.cpp', 'int main() { return *(volatile int *)8; }\n')).output).toContain(
+      'runtime error',
+    );
+    expect((await judge('answer.cpp', '#include "/etc/shadow"\n')).output).toContain('compilation error');
+  });
+
   it('filter-stream passes standard input through a program', async () => {
     const sorted = await run(`printf 'b\\na\\nb\\n' | node ${EXAMPLES}/filter-stream.mjs sort -u 2>/dev/null`);
     expect(sorted).toEqual({ output: 'a\nb\n', status: 0 });
