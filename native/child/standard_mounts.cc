@@ -98,12 +98,30 @@ void CoverInProc(const MountState& state, int proc, const char* name, bool direc
   sys::Close(static_cast<int>(target));
 }
 
+constexpr std::uint64_t kProcAttributes = uapi::kMountAttrReadOnly | uapi::kMountAttrNoSuid |
+                                          uapi::kMountAttrNoDev | uapi::kMountAttrNoExec;
+
+// Whether the kernel gives this process a /proc at all: not where parts of the one in sight are
+// covered, as in most containers (mount_too_revealing, 4.2). A plan may do without.
+bool CanHaveProc() noexcept {
+  const long fs = sys::Fsopen("proc");
+  if (fs < 0) {
+    return false;
+  }
+  const int fd = static_cast<int>(fs);
+  const long created = sys::FsconfigCreate(fd);
+  const long mount = created < 0 ? created : sys::Fsmount(fd, kProcAttributes);
+  sys::Close(fd);
+  if (mount >= 0) {
+    sys::Close(static_cast<int>(mount));
+  }
+  return mount >= 0;
+}
+
 int BuildProc(const MountState& state, int target) noexcept {
-  const std::uint64_t attributes = uapi::kMountAttrReadOnly | uapi::kMountAttrNoSuid |
-                                   uapi::kMountAttrNoDev | uapi::kMountAttrNoExec;
   // The kernel allows this in a user namespace only while a /proc without covers is in sight
   // (mount_too_revealing, 4.2): before the old root goes.
-  const int mount = NewFileSystem(state, "proc", nullptr, 0, attributes, "/proc");
+  const int mount = NewFileSystem(state, "proc", nullptr, 0, kProcAttributes, "/proc");
   Put(state, mount, target, 0, "/proc");
   for (const char* name : kCovered) {
     CoverInProc(state, mount, name, false);
@@ -203,7 +221,8 @@ void BuildStandardMounts(Context* context) noexcept {
   const int dev = OpenEntry(state, context->pantry, "dev");
   const int proc = OpenEntry(state, context->pantry, "proc");
   context->pantry_dev = BuildDev(state, dev);
-  context->pantry_proc = BuildProc(state, proc);
+  // A plan that wants one all the same hears why there is none.
+  context->pantry_proc = CanHaveProc() ? BuildProc(state, proc) : -1;
   sys::Close(dev);
   sys::Close(proc);
   sys::Call(SYS_umask, umask);
