@@ -13,34 +13,9 @@
 #include "native/seccomp/condition.h"
 #include "native/seccomp/facts.h"
 #include "native/seccomp/graph.h"
-#include "native/seccomp/policy.h"
+#include "native/seccomp/open_policy.h"
 
 namespace cloister::seccomp {
-
-// An answer and the policy that it comes from. Among several policies the strictest action wins,
-// and of equal actions the earliest policy's: a total order, so that it does not matter in which
-// order policies are found out.
-struct Verdict {
-  std::uint32_t answer;
-  std::uint32_t owner;
-
-  bool operator==(const Verdict&) const = default;
-};
-[[nodiscard]] Verdict Stricter(Verdict left, Verdict right);
-
-// What is left of a rule after some words are known.
-struct OpenRule {
-  Verdict verdict;
-  bool limit;
-  std::vector<Condition> conditions;
-};
-
-// What is left of one policy for one system call: rules with at least one open condition, and the
-// verdict when none of them matches.
-struct OpenPolicy {
-  std::vector<OpenRule> rules;
-  Verdict fallback;
-};
 
 class ArgumentTree {
  public:

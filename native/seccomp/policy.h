@@ -140,13 +140,14 @@ struct Error {
   std::string detail;
 };
 
-// What the policies say of calls with one number, by looking at their rules one after the other: what every compiled
-// program is compared with.
+// What the policies say of calls with one number, by looking at their rules one after the other:
+// what every compiled program is compared with.
 class CallRules {
  public:
   CallRules(const std::vector<Policy>& policies, std::uint32_t audit, std::uint32_t nr);
 
-  // The answer to a call with this number, or with any other for which the policies have the same rules.
+  // The answer to a call with this number, or with any other for which the policies have the same
+  // rules.
   [[nodiscard]] std::uint32_t Answer(const CallData& call) const;
 
   // Whether the wording of the rules alone allows the call whatever its arguments.

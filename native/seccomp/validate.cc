@@ -17,38 +17,63 @@ namespace {
 // Comparisons for one number and for one program. Policies that would take more are compared in a
 // part of the ways, spread evenly.
 constexpr std::size_t kMostForNumber = 4096;
-constexpr std::size_t kMostCandidates = 96;
-constexpr std::size_t kMostForProgram = 400'000;
+constexpr std::size_t kMostCandidates = 240;
+constexpr std::size_t kMostForProgram = 200'000;
 
-constexpr std::uint64_t kUpperHalf = 0xffffffff00000000ULL;
+using Halves = std::vector<std::uint32_t>;
+using Candidates = std::array<std::vector<std::uint64_t>, 6>;
 
-// Values on both sides of everything that a condition could tell apart, with bits changed that it
-// must not look at.
-void AddCandidates(const Condition& condition, std::vector<std::uint64_t>& candidates) {
-  const std::uint64_t value =
-      condition.part == Condition::Part::kHigh ? condition.value << 32 : condition.value;
-  const std::uint64_t mask =
-      condition.part == Condition::Part::kHigh ? condition.mask << 32 : condition.mask;
-  const std::uint64_t step = condition.part == Condition::Part::kHigh ? 1ULL << 32 : 1;
-  const std::array<std::uint64_t, 8> around{value,
-                                            value - step,
-                                            value + step,
-                                            value ^ (std::uint64_t{1} << 31),
-                                            value ^ (std::uint64_t{1} << 32),
-                                            value ^ (std::uint64_t{1} << 63),
-                                            value | kUpperHalf,
-                                            value & ~kUpperHalf};
-  candidates.insert(candidates.end(), around.begin(), around.end());
-  if (condition.test == Condition::Test::kMasked) {
-    candidates.push_back(value | ~mask);
-    candidates.push_back(value ^ (mask & (~mask + 1)));
-    candidates.push_back(~value);
+void Unique(Halves& values) {
+  std::sort(values.begin(), values.end());
+  values.erase(std::unique(values.begin(), values.end()), values.end());
+}
+
+void AddAround(Halves& halves, std::uint32_t value, std::uint32_t mask) {
+  for (const std::uint32_t near : {value, value - 1, value + 1}) {
+    halves.push_back(near);
+  }
+  if (mask != kAllBits) {
+    halves.push_back(value | ~mask);
+    halves.push_back(value ^ (mask & (~mask + 1)));
   }
 }
 
-void Unique(std::vector<std::uint64_t>& values) {
-  std::sort(values.begin(), values.end());
-  values.erase(std::unique(values.begin(), values.end()), values.end());
+// Values of an argument on both sides of everything that its conditions could tell apart. A program
+// looks at the halves one after the other, so each half of interest stands beside each of the
+// other: also those that no condition looks at.
+std::vector<std::uint64_t> CandidatesFor(const std::vector<Condition>& conditions,
+                                         bool short_registers) {
+  Halves low;
+  Halves high;
+  for (const Condition& condition : conditions) {
+    const bool masked = condition.test == Condition::Test::kMasked;
+    const auto mask_of = [&](std::uint64_t mask) {
+      return masked ? static_cast<std::uint32_t>(mask) : kAllBits;
+    };
+    if (condition.part == Condition::Part::kHigh) {
+      AddAround(high, static_cast<std::uint32_t>(condition.value), mask_of(condition.mask));
+      continue;
+    }
+    AddAround(low, static_cast<std::uint32_t>(condition.value), mask_of(condition.mask));
+    if (condition.part == Condition::Part::kBoth) {
+      AddAround(high, static_cast<std::uint32_t>(condition.value >> 32),
+                mask_of(condition.mask >> 32));
+    }
+  }
+  for (Halves* halves : {&low, &high}) {
+    halves->insert(halves->end(), {0U, 1U, 0x80000000U, kAllBits});
+    Unique(*halves);
+  }
+  if (short_registers) {
+    // The kernel never shows anything in the upper half.
+    high = {0};
+  }
+  std::vector<std::uint64_t> candidates;
+  const std::size_t stride = 1 + low.size() * high.size() / kMostCandidates;
+  for (std::size_t i = 0; i < low.size() * high.size(); i += stride) {
+    candidates.push_back(std::uint64_t{high[i % high.size()]} << 32 | low[i / high.size()]);
+  }
+  return candidates;
 }
 
 class Comparison {
@@ -101,11 +126,11 @@ class Comparison {
     }
     CompareCall(rules, {first, audit, 0, {}});
     CompareCall(rules, {last, audit, ~0ULL, {~0ULL, ~0ULL, ~0ULL, ~0ULL, ~0ULL, ~0ULL}});
-    std::array<std::vector<std::uint64_t>, 6> candidates;
+    std::array<std::vector<Condition>, 6> conditions;
     std::vector<const Rule*> conditional;
     rules.ForEachRule([&](const Rule& rule) {
       for (const Condition& condition : rule.conditions) {
-        AddCandidates(condition, candidates[condition.argument]);
+        conditions[condition.argument].push_back(condition);
       }
       if (!rule.conditions.empty()) {
         conditional.push_back(&rule);
@@ -114,32 +139,60 @@ class Comparison {
     if (conditional.empty()) {
       return;
     }
-    for (std::vector<std::uint64_t>& values : candidates) {
-      // Registers of 32 bits: the kernel never shows anything in the upper half.
-      for (std::uint64_t& value : values) {
-        value = HasShortRegisters(audit) ? value & ~kUpperHalf : value;
+    Candidates candidates;
+    for (std::size_t argument = 0; argument < candidates.size(); ++argument) {
+      if (!conditions[argument].empty()) {
+        candidates[argument] = CandidatesFor(conditions[argument], HasShortRegisters(audit));
       }
-      Unique(values);
-      Thin(values);
     }
-    CompareAround(rules, audit, first, conditional, candidates);
+    CompareCandidates(rules, audit, first, conditional, candidates);
   }
 
-  static void Thin(std::vector<std::uint64_t>& values) {
-    if (values.size() <= kMostCandidates) {
+  // All combinations of candidates where these are few. Else calls that match a rule, calls that
+  // differ from them in one argument, and combinations in no order, the same at every run.
+  void CompareCandidates(const CallRules& rules, std::uint32_t audit, std::uint32_t nr,
+                         const std::vector<const Rule*>& conditional,
+                         const Candidates& candidates) {
+    std::size_t combinations = 1;
+    for (const std::vector<std::uint64_t>& values : candidates) {
+      combinations =
+          std::min(combinations * std::max<std::size_t>(values.size(), 1), kMostForNumber + 1);
+    }
+    if (combinations <= kMostForNumber && compared_ < kMostForProgram) {
+      for (std::size_t i = 0; i < combinations; ++i) {
+        CompareCall(rules, Combination(i, audit, nr, candidates));
+      }
       return;
     }
-    std::vector<std::uint64_t> kept;
-    for (std::size_t i = 0; i < kMostCandidates; ++i) {
-      kept.push_back(values[i * values.size() / kMostCandidates]);
+    CompareAround(rules, audit, nr, conditional, candidates);
+    std::uint64_t state = nr;
+    for (std::size_t i = 0; i < kMostForNumber && compared_ < kMostForProgram; ++i) {
+      CallData call{nr, audit, 0, {}};
+      for (std::size_t argument = 0; argument < candidates.size(); ++argument) {
+        const std::vector<std::uint64_t>& values = candidates[argument];
+        // Knuth's constants for a linear congruential generator; its upper bits are the good ones.
+        state = state * 6364136223846793005ULL + 1442695040888963407ULL;
+        call.args[argument] = values.empty() ? 0 : values[(state >> 33) % values.size()];
+      }
+      CompareCall(rules, call);
     }
-    values = std::move(kept);
   }
 
-  // Calls that match a rule, and calls that differ from them in one argument.
+  static CallData Combination(std::size_t index, std::uint32_t audit, std::uint32_t nr,
+                              const Candidates& candidates) {
+    CallData call{nr, audit, 0, {}};
+    for (std::size_t argument = 0; argument < candidates.size(); ++argument) {
+      const std::vector<std::uint64_t>& values = candidates[argument];
+      if (!values.empty()) {
+        call.args[argument] = values[index % values.size()];
+        index /= values.size();
+      }
+    }
+    return call;
+  }
+
   void CompareAround(const CallRules& rules, std::uint32_t audit, std::uint32_t nr,
-                     const std::vector<const Rule*>& conditional,
-                     const std::array<std::vector<std::uint64_t>, 6>& candidates) {
+                     const std::vector<const Rule*>& conditional, const Candidates& candidates) {
     std::size_t for_rule = 1;
     for (const std::vector<std::uint64_t>& values : candidates) {
       for_rule += values.size();
@@ -160,7 +213,7 @@ class Comparison {
   }
 
   static CallData Matching(const Rule& rule, std::uint32_t audit, std::uint32_t nr,
-                           const std::array<std::vector<std::uint64_t>, 6>& candidates) {
+                           const Candidates& candidates) {
     CallData call{nr, audit, 0, {}};
     for (std::size_t argument = 0; argument < candidates.size(); ++argument) {
       for (const std::uint64_t value : candidates[argument]) {
