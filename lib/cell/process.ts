@@ -8,6 +8,7 @@ import { CloisterError } from '../errors.js';
 import { encodePlan } from '../native/encode.js';
 import { type CellEvent, type ConfirmedState, EndCause } from '../native/functions.js';
 import type { Enforcement, IsolatedProcess, Outcome, Usage } from '../policy/types.js';
+import { onAbort } from './abort.js';
 import type { CellChannel } from './channel.js';
 import { Deferred } from './deferred.js';
 import { CellEnding } from './ending.js';
@@ -163,7 +164,9 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
       return this.#neverStart(kinds, localStartError(request.command, error, this.#channel.launcherPath));
     }
     this.ref();
-    this.#listen(request.signal);
+    this.#stopListening = onAbort(request.signal, (reason) => {
+      this.#abort(reason);
+    });
     return this.#makeStdio(kinds, descriptors);
   }
 
@@ -198,19 +201,6 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
         }),
       );
     }
-  }
-
-  #listen(signal: AbortSignal | undefined): void {
-    if (signal === undefined) {
-      return;
-    }
-    const onAbort = (): void => {
-      this.#abort(signal.reason);
-    };
-    signal.addEventListener('abort', onAbort, { once: true });
-    this.#stopListening = () => {
-      signal.removeEventListener('abort', onAbort);
-    };
   }
 
   #handle(event: CellEvent): void {
