@@ -53,6 +53,10 @@ struct Context {
   int empty_file;
   int empty_directory;
 
+  // Root of the cell's POSIX message queues, for the Landlock domain; -1 where there are none of
+  // its own.
+  int queues;
+
   // Master side of the terminal, once opened; -1 without one.
   int terminal_master;
 
@@ -79,6 +83,9 @@ void ReceivePlan(Context* context) noexcept;
 
 // The part of stage mounts that is the same for every cell: private propagation, /dev and /proc.
 void BuildStandardMounts(Context* context) noexcept;
+
+// For stage landlock, as long as this process may mount.
+void OpenQueues(Context* context) noexcept;
 
 // The stages, in order. Each returns only when it succeeded.
 void EnterIds(Context* context) noexcept;

@@ -26,12 +26,14 @@ void RunCell(const Facts& facts, int channel) noexcept {
   context.channel = channel;
   context.terminal_master = -1;
   context.pantry = -1;
+  context.queues = -1;
   CloseForeign(context);
   ReceivePreparation(&context);
   EnterIds(&context);
   if (context.ahead) {
     BuildStandardMounts(&context);
     SetUpNetwork(&context);
+    OpenQueues(&context);
   }
   if (context.mounts_ahead) {
     BuildTree(&context);
@@ -43,6 +45,7 @@ void RunCell(const Facts& facts, int channel) noexcept {
   EnterTree(&context);
   if (!context.ahead) {
     SetUpNetwork(&context);
+    OpenQueues(&context);
   }
   DropPrivileges(&context);
   EnterLandlock(&context);

@@ -91,6 +91,10 @@ void EnterLandlock(Context* context) noexcept {
   if (fenced) {
     Fence(*context, ruleset, handled.fs);
   }
+  if (context->queues >= 0 && handled.fs != 0) {
+    Check(*context, kStage, landlock::AddPath(ruleset, context->queues, handled.fs),
+          "landlock_add_rule", "mqueue");
+  }
   for (std::size_t i = 0; i < context->stdio_count && handled.fs != 0; ++i) {
     if (context->stdio[i] >= 0) {
       GrantDescriptor(*context, ruleset, handled.fs, context->stdio[i]);

@@ -1,6 +1,7 @@
 // File systems of the cell's own: how a new instance is made; overlays.
 
 #include <fcntl.h>
+#include <linux/sched.h>
 
 #include <cerrno>
 
@@ -36,6 +37,25 @@ int NewFileSystem(const MountState& state, const char* type, const Option* optio
   const long mount = MountCheck(state, sys::Fsmount(fs, attributes), "fsmount", detail);
   sys::Close(fs);
   return static_cast<int>(mount);
+}
+
+// mq_open(3) opens files of a mount that only the kernel has, which lies below no root: Landlock
+// would refuse them all. A rule on the root of another mount of the same file system lets them
+// pass.
+void OpenQueues(Context* context) noexcept {
+  if ((context->preparation.namespaces & CLONE_NEWIPC) == 0) {
+    return;  // they are the host's
+  }
+  const long known = sys::Fsopen("mqueue");
+  if (known == -ENODEV) {
+    return;  // not built into this kernel
+  }
+  MountState state = {};
+  state.context = context;
+  sys::Close(static_cast<int>(MountCheck(state, known, "fsopen", "mqueue")));
+  context->queues = NewFileSystem(
+      state, "mqueue", nullptr, 0,
+      uapi::kMountAttrNoSuid | uapi::kMountAttrNoDev | uapi::kMountAttrNoExec, "mqueue");
 }
 
 void MountOverlay(MountState* state, const plan::MountOperation& op) noexcept {
