@@ -1,7 +1,7 @@
 // File systems of the cell's own: how a new instance is made; overlays.
 
 #include <fcntl.h>
-#include <linux/sched.h>
+#include <sched.h>
 
 #include <cerrno>
 
