@@ -1,11 +1,13 @@
 #include "native/launcher/rehearsal.h"
 
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
 #include <cstring>
 #include <utility>
 
+#include "native/linux/syscalls.h"
 #include "native/wire/messages.h"
 
 namespace cloister::launcher {
@@ -90,11 +92,20 @@ std::vector<Rehearsal::Source> Rehearsal::LookUp(const plan::Plan& plan) {
     if (!IsHostBind(plan.mounts[i])) {
       continue;
     }
-    struct stat info = {};
     // A link in the place of the source is another file, and refused when the mounts are made for
     // real.
-    const bool found = lstat(plan.mounts[i].from.path, &info) == 0;
-    sources.push_back(found ? Source{info.st_dev, info.st_ino} : Source{0, 0});
+    uapi::Statx info = {};
+    const long result = sys::Call(SYS_statx, AT_FDCWD, sys::Arg(plan.mounts[i].from.path),
+                                  AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT,
+                                  uapi::kStatxBasic | uapi::kStatxBirth, sys::Arg(&info));
+    Source source = {};
+    if (result == 0) {
+      const bool by_birth = S_ISDIR(info.mode) && (info.mask & uapi::kStatxBirth) != 0;
+      source.device = std::uint64_t{info.device_major} << 32 | info.device_minor;
+      source.inode = info.inode;
+      source.time = by_birth ? info.birth : info.change;
+    }
+    sources.push_back(source);
   }
   return sources;
 }

@@ -9,13 +9,12 @@
 #ifndef CLOISTER_LAUNCHER_REHEARSAL_H_
 #define CLOISTER_LAUNCHER_REHEARSAL_H_
 
-#include <sys/types.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <vector>
 
+#include "native/linux/uapi.h"
 #include "native/plan/plan.h"
 
 namespace cloister::launcher {
@@ -53,11 +52,14 @@ class Rehearsal {
   [[nodiscard]] const PrivateBytes& Mounts() const { return mounts_; }
 
  private:
-  // Which file a path led to; 0, 0 for none. While the spare process holds a mount of it, its
-  // number is not given to another.
+  // Which file a path led to; all zero for none. The number alone would not do: it is given out
+  // again, and a file may be replaced twice before the spare process gets to mount it. A directory
+  // is told from its successor by its birth, or where the file system has none by its last change,
+  // which every new entry moves; anything else by its last change.
   struct Source {
-    dev_t device;
-    ino_t inode;
+    std::uint64_t device;
+    std::uint64_t inode;
+    uapi::StatxTime time;
 
     bool operator==(const Source&) const = default;
   };

@@ -81,13 +81,41 @@ struct MountAttr {
   std::uint64_t userns_fd;
 };
 
-// struct statx, linux/stat.h, as far as it is needed; stx_mnt_id 5.8.
+// struct statx, linux/stat.h, 4.11; stx_mnt_id 5.8.
+struct StatxTime {
+  std::int64_t seconds;
+  std::uint32_t nanoseconds;
+  std::int32_t reserved;
+
+  bool operator==(const StatxTime&) const = default;
+};
 struct Statx {
-  std::uint8_t before[144];
+  std::uint32_t mask;
+  std::uint32_t block_size;
+  std::uint64_t attributes;
+  std::uint32_t links;
+  std::uint32_t uid;
+  std::uint32_t gid;
+  std::uint16_t mode;
+  std::uint16_t spare;
+  std::uint64_t inode;
+  std::uint64_t size;
+  std::uint64_t blocks;
+  std::uint64_t attributes_mask;
+  StatxTime access;
+  StatxTime birth;
+  StatxTime change;
+  StatxTime modification;
+  std::uint32_t node_major;
+  std::uint32_t node_minor;
+  std::uint32_t device_major;
+  std::uint32_t device_minor;
   std::uint64_t mount_id;
   std::uint8_t after[104];
 };
 static_assert(sizeof(Statx) == 256);
+inline constexpr unsigned kStatxBasic = 0x7ff;
+inline constexpr unsigned kStatxBirth = 0x800;
 inline constexpr unsigned kStatxMountId = 0x1000;
 
 // linux/landlock.h: handled_access_net 6.7 (ABI 4), scoped 6.12 (ABI 6).
