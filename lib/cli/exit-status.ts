@@ -23,6 +23,11 @@ export function statusOfOutcome({ reason, exitCode, signal }: Outcome): number {
       return WALL_TIME;
     case 'violation':
       return SIGNAL_BASE + SIGSYS;
+    case 'cpu-time':
+    case 'memory':
+    case 'output':
+      // Killed for it, or ended before that was noticed: the same either way.
+      return SIGNAL_BASE + SIGKILL;
     default:
       // Neither: a command that ended together with its launcher.
       return exitCode ?? SIGNAL_BASE + (signal === null ? SIGKILL : numberOf(signal));

@@ -47,6 +47,18 @@ export function describeEnd({ reason }: Outcome, limits: Readonly<Record<string,
   return limit === undefined ? [] : [`ended: limits.${limit} of ${String(limits[limit])} is used up`];
 }
 
+/** One line, as time(1) prints what was used. */
+export function describeUsage({ reason, exitCode, signal, usage }: Outcome): string {
+  const seconds = (milliseconds: number): string => (milliseconds / 1000).toFixed(2);
+  const { wallTime, userTime, systemTime, peakMemory, processes } = usage;
+  return [
+    `${reason}${signal === null ? ` with ${String(exitCode)}` : ` by ${signal}`}:`,
+    `${seconds(wallTime)} real ${seconds(userTime)} user ${seconds(systemTime)} sys`,
+    `${String(Math.ceil(peakMemory / 1024))} KiB`,
+    ...(processes === undefined ? [] : [`${String(processes)} processes`]),
+  ].join('  ');
+}
+
 export function describeMissing({ missing }: Enforcement): string[] {
   return missing.map(({ feature, reason }) => `not enforced: ${feature}: ${reason}`);
 }

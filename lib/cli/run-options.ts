@@ -87,6 +87,7 @@ const GROUPS: Readonly<Record<string, readonly Entry[]>> = {
       flags: '--json [fd]',
       text: 'write the outcome as a line of JSON to descriptor FD (default 2; with --dry-run 1)',
     },
+    { flags: '--summary', text: 'say at the end why the cell ended and what it used, as time(1) does' },
     { flags: '-q, --quiet', text: 'only errors: no remarks on limits and missing parts' },
   ],
 };
@@ -95,7 +96,7 @@ const EXPLANATION = `
 Limits: wallTime, cpuTime (times: 250ms, 5s, 2m); memory, fileSize, output, scratch, core, stack, addressSpace
 (bytes: 512k, 64MiB, 1.5GB); processes, openFiles, cpus (numbers).
 
-Exit status: the command's own; 128+n when signal n ended it; 124 wall time used up; 125 cloister could not start it;
+Exit status: the command's own; 128+n when signal n ended it; 124 wall time used up; 137 memory, processor time or output used up; 125 cloister could not start it;
 126 the command cannot be executed; 127 there is no such command; 159 it broke the policy.
 
 Examples:

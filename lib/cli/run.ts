@@ -8,7 +8,15 @@ import { statusOfError, statusOfOutcome } from './exit-status.js';
 import { parseJsonDescriptor } from './json-descriptor.js';
 import { say, STDERR, STDOUT, write } from './output.js';
 import { PolicyDraft, type PolicyOptions } from './policy-draft.js';
-import { describeEnd, describeError, describeMissing, errorToJson, type OriginOf, toJson } from './report.js';
+import {
+  describeEnd,
+  describeError,
+  describeMissing,
+  describeUsage,
+  errorToJson,
+  type OriginOf,
+  toJson,
+} from './report.js';
 import { addRunOptions } from './run-options.js';
 import { forwardSignals } from './signals.js';
 import { callersSurroundings, readPolicyFile } from './surroundings.js';
@@ -20,6 +28,7 @@ interface RunOptions extends PolicyOptions {
   readonly dryRun?: true;
   readonly json?: string;
   readonly quiet?: true;
+  readonly summary?: true;
 }
 
 interface Call {
@@ -27,6 +36,7 @@ interface Call {
   readonly args: readonly string[];
   readonly options: SpawnOptions;
   readonly quiet: boolean;
+  readonly summary: boolean;
 }
 
 /** `finish` gets the exit status. */
@@ -61,6 +71,7 @@ async function run(command: string, args: readonly string[], options: RunOptions
       args,
       options: { ...(draft.members as SpawnOptions), ...stdioOptions(options, draft) },
       quiet: options.quiet === true,
+      summary: options.summary === true,
     };
     if (options.dryRun === true) {
       await printPlan(call, json);
@@ -118,6 +129,9 @@ async function carryOut(call: Call): Promise<Outcome> {
   await closed;
   await flushOutput(child);
   remark(call.quiet, [...describeMissing(outcome.enforcement), ...describeEnd(outcome, { ...call.options.limits })]);
+  if (call.summary) {
+    say(describeUsage(outcome));
+  }
   return outcome;
 }
 
