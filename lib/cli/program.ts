@@ -9,6 +9,7 @@ import { makeCompletionCommand } from './completion.js';
 import { STDERR, STDOUT, write } from './output.js';
 import { makeProbeCommand } from './probe.js';
 import { makeRunCommand } from './run.js';
+import { makeSeccompCommand } from './seccomp.js';
 
 const DEFAULT_WIDTH = 100;
 
@@ -34,6 +35,7 @@ export function makeProgram(finish: (status: number) => void): Command {
     });
   makeRunCommand(program.command('run'), finish);
   makeProbeCommand(program.command('probe'), finish);
+  makeSeccompCommand(program.command('seccomp'), finish);
   makeCompletionCommand(program.command('completion'), program);
   const version = packageVersion();
   for (const command of [program, ...program.commands]) {

@@ -1,0 +1,183 @@
+/** `cloister seccomp`: the filter compiler on files. */
+
+import { readFileSync, writeFileSync } from 'node:fs';
+import { text } from 'node:stream/consumers';
+
+import { Argument, Command, InvalidArgumentError, Option } from 'commander';
+
+import { CloisterError, policyError } from '../errors.js';
+import { compile } from '../filter/compile.js';
+import { explain } from '../filter/explain.js';
+import { fromOci, type OciOptions } from '../policy/oci.js';
+import type { OciSeccompProfile, SeccompArch, SeccompPolicy } from '../policy/seccomp-types.js';
+import { ARCHITECTURES } from '../policy/vocabulary.js';
+import { cArray } from './seccomp-c.js';
+import { say, STDOUT, write } from './output.js';
+
+const REFUSED = 1;
+
+interface FileOptions {
+  arch?: SeccompArch[];
+  kernel?: string;
+  capability?: string[];
+  argumentWidths?: 'kernel' | '64';
+}
+
+/** Completes a command that has its name; `finish` gets the exit status. */
+export function makeSeccompCommand(command: Command, finish: (status: number) => void): Command {
+  command
+    .description(
+      'compile, read, ask and import seccomp filters; FILE is a policy or an OCI profile in JSON, - for standard input',
+    )
+    .addCommand(compileCommand(finish))
+    .addCommand(disassembleCommand(finish))
+    .addCommand(evaluateCommand(finish))
+    .addCommand(importCommand(finish));
+  return command;
+}
+
+/** The same as a command of its own. */
+export function seccompCommand(finish: (status: number) => void = () => undefined): Command {
+  return makeSeccompCommand(new Command('seccomp'), finish);
+}
+
+const file = (): Argument => new Argument('<file>', 'policy or OCI profile, JSON');
+
+function withInput(command: Command): Command {
+  return command
+    .addOption(new Option('--arch <name...>', 'instead of the architectures in the file').choices(ARCHITECTURES))
+    .option('--kernel <release>', 'for OCI profiles: the kernel that it is for (default: this one)')
+    .option('--capability <name...>', 'for OCI profiles: capabilities that the program will hold')
+    .addOption(
+      new Option('--argument-widths <widths>', 'for OCI profiles: what ints compare')
+        .choices(['kernel', '64'])
+        .default('kernel'),
+    );
+}
+
+function compileCommand(finish: (status: number) => void): Command {
+  return withInput(new Command('compile'))
+    .description('compile to a program: struct sock_filter[] in host byte order, a C array, or text')
+    .addArgument(file())
+    .addOption(new Option('--format <form>').choices(['bytes', 'c', 'text']).default('text'))
+    .option('-o, --output <path>', 'write there instead of standard output')
+    .action(async (path: string, options: FileOptions & { format: 'bytes' | 'c' | 'text'; output?: string }) => {
+      const program = compile(await readPolicy(path, options));
+      const output = {
+        bytes: () => program.bytes,
+        c: () => cArray(program.bytes),
+        text: () => program.disassemble(),
+      }[options.format]();
+      if (options.output !== undefined) {
+        writeFileSync(options.output, output);
+      } else if (typeof output === 'string') {
+        write(STDOUT, output);
+      } else {
+        writeFileSync(STDOUT, output);
+      }
+      finish(0);
+    });
+}
+
+function disassembleCommand(finish: (status: number) => void): Command {
+  return withInput(new Command('disassemble'))
+    .description('print the compiled program with the names of calls and constants')
+    .addArgument(file())
+    .action(async (path: string, options: FileOptions) => {
+      write(STDOUT, compile(await readPolicy(path, options)).disassemble());
+      finish(0);
+    });
+}
+
+function evaluateCommand(finish: (status: number) => void): Command {
+  return withInput(new Command('evaluate'))
+    .description('tell what the filter answers to one call, and which rule decides')
+    .addArgument(file())
+    .argument('<syscall>', 'name or number')
+    .argument('[arguments...]', 'up to six numbers, decimal or 0x...', collectWord, [])
+    .addHelpText(
+      'after',
+      '\nWith --arch the call is one of the first of them. Exit status: 0 when the call passes, 1 when it does not.',
+    )
+    .action(async (path: string, syscall: string, args: bigint[], options: FileOptions) => {
+      const policy = await readPolicy(path, options);
+      const arch = policy.architectures?.[0] ?? 'x86_64';
+      const call = { arch, syscall: /^\d+$/.test(syscall) ? Number(syscall) : syscall, args };
+      const program = compile(policy);
+      const { action, executed } = program.evaluate(call);
+      const { decidedBy } = explain(policy, call);
+      const result = { action, decidedBy, executed, cached: program.isCached(call) };
+      write(STDOUT, `${JSON.stringify(result)}\n`);
+      finish(action === 'allow' || action === 'log' ? 0 : REFUSED);
+    });
+}
+
+function importCommand(finish: (status: number) => void): Command {
+  return withInput(new Command('import'))
+    .description('translate an OCI profile, such as Docker ships, to a policy')
+    .addArgument(file())
+    .action(async (path: string, options: FileOptions) => {
+      const { skipped = [], ...policy } = await readPolicy(path, options);
+      for (const name of skipped) {
+        say(`left out ${name}: not known here`);
+      }
+      write(
+        STDOUT,
+        `${JSON.stringify(policy, (_, value: unknown) => (typeof value === 'bigint' ? jsonNumber(value) : value), 2)}\n`,
+      );
+      finish(0);
+    });
+}
+
+function collectWord(written: string, before: bigint[]): bigint[] {
+  if (!/^-?(\d+|0x[\da-fA-F]+)$/.test(written)) {
+    throw new InvalidArgumentError('must be a number');
+  }
+  return [...before, written.startsWith('-') ? -BigInt(written.slice(1)) : BigInt(written)];
+}
+
+/** JSON has no exact numbers beyond 2^53; the upper end of 64 bits can be written as negative ones. */
+function jsonNumber(value: bigint): number {
+  const number = [value, BigInt.asIntN(64, value)].map(Number).find(Number.isSafeInteger);
+  if (number === undefined) {
+    throw policyError(
+      [{ code: 'out-of-range', path: '', message: `${String(value)} has no exact form in JSON` }],
+      'seccomp policy',
+    );
+  }
+  return number;
+}
+
+async function readPolicy(path: string, options: FileOptions): Promise<SeccompPolicy & { skipped?: string[] }> {
+  const parsed = parseJson(path === '-' ? await text(process.stdin) : readText(path), path);
+  const { arch, kernel, capability, argumentWidths } = options;
+  if (typeof parsed === 'object' && parsed !== null && 'rules' in parsed) {
+    return { ...(parsed as SeccompPolicy), ...(arch === undefined ? {} : { architectures: arch }) };
+  }
+  const oci: OciOptions = { arch: arch?.[0], kernel, capabilities: capability, argumentWidths };
+  const policy = fromOci(parsed as OciSeccompProfile, oci);
+  return arch === undefined ? policy : { ...policy, architectures: arch };
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    const { code, errno } = error as NodeJS.ErrnoException;
+    throw new CloisterError(`cannot read ${path}: ${code ?? String(error)}`, {
+      code: 'ERR_CLOISTER_NOT_FOUND',
+      errno,
+      path,
+      cause: error,
+    });
+  }
+}
+
+function parseJson(source: string, path: string): unknown {
+  try {
+    return JSON.parse(source);
+  } catch (error) {
+    const message = `${path} is no JSON: ${error instanceof Error ? error.message : String(error)}`;
+    throw policyError([{ code: 'bad-text', path: '', message }], 'seccomp policy');
+  }
+}
