@@ -1,7 +1,7 @@
 /** How a cell ended, told by the first cause. */
 
-import { EndCause } from '../native/functions.js';
-import type { OutcomeReason } from '../policy/types.js';
+import { type CellEvent, EndCause } from '../native/functions.js';
+import type { OutcomeReason, Usage } from '../policy/types.js';
 
 /** What this process did to end the cell. */
 export interface EndRequests {
@@ -50,4 +50,11 @@ export function outcomeReason(end: End, requests: EndRequests): OutcomeReason {
     return 'exited';
   }
   return requests.signals.has(end.signal) ? 'killed' : 'signaled';
+}
+
+/** `wallTime` instead of the event's: a launcher that was lost has not measured it. */
+export function usageOf(ended: Extract<CellEvent, { type: 'ended' }>, wallTime: number): Usage {
+  const { userTime, systemTime, peakMemory, processes } = ended;
+  const usage: Usage = { wallTime, userTime, systemTime, peakMemory };
+  return processes === 0 ? usage : { ...usage, processes };
 }

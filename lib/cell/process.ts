@@ -7,14 +7,14 @@ import type { Readable, Writable } from 'node:stream';
 import { CloisterError } from '../errors.js';
 import { encodePlan } from '../native/encode.js';
 import { type CellEvent, type ConfirmedState, EndCause } from '../native/functions.js';
-import type { Enforcement, IsolatedProcess, Outcome, Usage } from '../policy/types.js';
+import type { Enforcement, IsolatedProcess, Outcome } from '../policy/types.js';
 import { onAbort } from './abort.js';
 import type { CellChannel } from './channel.js';
 import { Deferred } from './deferred.js';
 import { CellEnding } from './ending.js';
 import { confirmedEnforcement, refusal, shortfalls } from './enforcement.js';
 import { abortError, localStartError, stageName, startError } from './failure.js';
-import { outcomeReason } from './outcome.js';
+import { outcomeReason, usageOf } from './outcome.js';
 import { OutputLimit } from './output-limit.js';
 import type { CellStart } from './prepare.js';
 import { signalName, signalNumber } from './signals.js';
@@ -382,11 +382,6 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
       this.#channel.addon.resizeTerminal(this.#cell, size.columns, size.rows);
     }
   }
-}
-
-function usageOf({ userTime, systemTime, peakMemory, processes }: EndedEvent, wallTime: number): Usage {
-  const usage: Usage = { wallTime, userTime, systemTime, peakMemory };
-  return processes === 0 ? usage : { ...usage, processes };
 }
 
 function ignore(): void {

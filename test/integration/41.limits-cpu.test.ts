@@ -12,7 +12,7 @@ describe.each(USERS)('limits.cpuTime and limits.cpus, as %s', (user) => {
     const [spinning, waiting, unlimited] = await inCells(user, [
       shell(SPIN, { limits: { cpuTime: '300ms', wallTime: '20s' } }),
       shell('sleep 0.6; echo waited', { limits: { cpuTime: '300ms' } }),
-      shell(`${SPIN}`, { limits: { wallTime: '600ms' } }),
+      shell(SPIN, { limits: { wallTime: '600ms' } }),
     ]);
     expect(spinning).toMatchObject({ reason: 'cpu-time', exitCode: null, signal: 'SIGKILL' });
     const { userTime = 0, systemTime = 0 } = spinning?.usage ?? {};

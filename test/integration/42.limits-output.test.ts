@@ -55,7 +55,7 @@ describe.each(USERS)('limits.output, as %s', (user) => {
 
   it('is refused where there is nothing to count', async () => {
     for (const stdio of ['inherit', ['pipe', 'ignore', 'pipe'], ['pipe', 'pipe', 2]] as const) {
-      expect(await refusal(user, { limits: { output: 9 }, stdio: stdio as never })).toMatchObject({
+      expect(await refusal(user, { limits: { output: 9 }, stdio: stdio })).toMatchObject({
         code: 'ERR_CLOISTER_POLICY',
       });
     }
