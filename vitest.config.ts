@@ -25,8 +25,8 @@ const built = {
 
 export default defineConfig({
   test: {
-    // The kernel is shared: a machine with two processors gets two workers, not more.
-    maxWorkers: '50%',
+    // The tests start programs and wait for deadlines: more workers than this only make each of them slower.
+    maxWorkers: 2,
     coverage: {
       provider: 'v8',
       include: ['lib/**/*.ts'],
