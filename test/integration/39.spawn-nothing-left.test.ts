@@ -85,9 +85,11 @@ describe.each(USERS)('what is left of cells, as %s', (user) => {
 
   it('the next cell starts after the launcher was killed', async () => {
     const result = await inSubprocess(
-      async ({ runIsolated, descendants }) => {
+      async ({ runIsolated, descendants, waitFor }) => {
         await runIsolated('true');
         process.kill(descendants().find(({ name }) => name === 'cloister')!.pid, 'SIGKILL');
+        // A request that is sent to a dying launcher fails with it.
+        await waitFor(() => descendants().every(({ name }) => name !== 'cloister'));
         const { stdout } = await runIsolated('echo', ['again']);
         return stdout;
       },
