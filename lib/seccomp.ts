@@ -4,6 +4,7 @@ export { type CloisterErrorCode, CloisterError, type PolicyIssue } from './error
 export { compile, type CompileOptions, compileMerged, type MergeOptions } from './filter/compile.js';
 export { explain, type Explanation } from './filter/explain.js';
 export { syscallName, syscallNumber } from './filter/names.js';
+export { programFromBytes } from './filter/program.js';
 export { fromOci, type ImportedPolicy, type OciOptions } from './policy/oci.js';
 export { pledgePolicy, type PledgePolicyOptions } from './policy/promises.js';
 export type {

@@ -1,5 +1,6 @@
 /** A compiled filter. */
 
+import { policyError } from '../errors.js';
 import { loadNative } from '../native/binding.js';
 import type { SeccompFunctions } from '../native/seccomp-functions.js';
 import type { SeccompAction, SeccompArch, SeccompCall, SeccompProgram } from '../policy/seccomp-types.js';
@@ -47,6 +48,29 @@ export class CompiledProgram implements SeccompProgram {
     }
     return seccompFunctions().seccompIsConstantAllow(this.#bytes, number, audit);
   }
+}
+
+/**
+ * A program that somebody else compiled, to read, ask and compare it.
+ *
+ * @throws ERR_CLOISTER_POLICY for bytes that are no such program: whole instructions, none but those that ours are made of.
+ */
+export function programFromBytes(bytes: Uint8Array, architectures: readonly SeccompArch[]): SeccompProgram {
+  const known = [0x20, 0x54, 0x05, 0x15, 0x25, 0x35, 0x45, 0x06];
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const whole = bytes.length > 0 && bytes.length % INSTRUCTION_SIZE === 0;
+  if (
+    !whole ||
+    Array.from({ length: bytes.length / INSTRUCTION_SIZE }, (_, at) => view.getUint16(at * 8, true)).some(
+      (code) => !known.includes(code),
+    )
+  ) {
+    throw policyError(
+      [{ code: 'wrong-type', path: 'bytes', message: 'must be instructions of a seccomp filter' }],
+      'argument',
+    );
+  }
+  return new CompiledProgram(new Uint8Array(bytes), architectures, new Map());
 }
 
 /** struct seccomp_data of linux/seccomp.h. */

@@ -166,29 +166,32 @@ class NumberMap {
   }
 
   void Weigh(std::vector<Piece>& pieces) const {
-    std::uint64_t total = 0;
-    const auto counts = [&](const Weight& weight) { return AuditArch(weight.arch) == audit_; };
-    for (const Weight& weight : request_.weights) {
-      total += counts(weight) ? weight.weight : 0;
-    }
+    std::vector<std::uint64_t> profile;
+    std::uint64_t profiled = 0;
     std::uint64_t numbers = 0;
     for (const Piece& piece : pieces) {
+      profile.push_back(ProfileOf(piece));
+      profiled += profile.back();
       numbers += CommonNumbers(piece);
     }
-    for (Piece& piece : pieces) {
-      std::uint64_t profile = 0;
-      for (const Weight& weight : request_.weights) {
-        profile += counts(weight) && weight.nr >= piece.first && weight.nr <= piece.last
-                       ? weight.weight
-                       : 0;
-      }
-      const bool cached = graph_.At(piece.goal) == Node{NodeKind::kAnswer, {0, 0}, kAllow, 0, 0} &&
-                          !request_.without_cache;
+    for (std::size_t i = 0; i < pieces.size(); ++i) {
+      Piece& piece = pieces[i];
       piece.weight = kPieceShare / pieces.size();
       piece.weight += numbers == 0 ? 0 : kNumberShare * CommonNumbers(piece) / numbers;
-      piece.weight +=
-          total == 0 ? 0 : kProfileShare * profile / total / (cached ? kCacheDivisor : 1);
+      piece.weight += profiled == 0 ? 0 : kProfileShare * profile[i] / profiled;
     }
+  }
+
+  // How often the program is run for a call of this piece.
+  [[nodiscard]] std::uint64_t ProfileOf(const Piece& piece) const {
+    std::uint64_t calls = 0;
+    for (const Weight& weight : request_.weights) {
+      const bool inside = weight.nr >= piece.first && weight.nr <= piece.last;
+      calls += inside && AuditArch(weight.arch) == audit_ ? weight.weight : 0;
+    }
+    const bool cached = graph_.At(piece.goal) == Node{NodeKind::kAnswer, {0, 0}, kAllow, 0, 0};
+    // In twentieths, so that nothing is rounded away.
+    return cached && !request_.without_cache ? calls : calls * kCacheDivisor;
   }
 
   // How many numbers of a piece calls can be expected of. Large pieces are what lies behind the
