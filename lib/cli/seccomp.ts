@@ -36,11 +36,6 @@ export function makeSeccompCommand(command: Command, finish: (status: number) =>
   return command;
 }
 
-/** The same as a command of its own. */
-export function seccompCommand(finish: (status: number) => void = () => undefined): Command {
-  return makeSeccompCommand(new Command('seccomp'), finish);
-}
-
 const file = (): Argument => new Argument('<file>', 'policy or OCI profile, JSON');
 
 function withInput(command: Command): Command {

@@ -16,7 +16,7 @@ export const bits = (index: Index, mask: number, value: number): ArgCondition =>
 export const isNull = (index: Index): ArgCondition => ({ index, op: '==', value: 0, width: 64 });
 
 /** `calls`: names separated by spaces or line breaks. */
-export function words(calls: string): string[] {
+function words(calls: string): string[] {
   return calls.trim().split(/\s+/);
 }
 

@@ -9,7 +9,7 @@ import { type RawCall, reference, strictestOf } from './reference.js';
 const ERRNOS: Record<string, number> = { EPERM: 1, EACCES: 13, ENOSYS: 38 };
 
 /** One spelling for each action. */
-export function plain(action: SeccompAction): string {
+function plain(action: SeccompAction): string {
   if (typeof action === 'string') {
     return action;
   }
@@ -18,7 +18,7 @@ export function plain(action: SeccompAction): string {
     : `trace ${action.trace}`;
 }
 
-export function evaluate(program: SeccompProgram, { machine, number, args }: RawCall): string {
+function evaluate(program: SeccompProgram, { machine, number, args }: RawCall): string {
   return plain(program.evaluate({ arch: machine, syscall: number, args }).action);
 }
 
