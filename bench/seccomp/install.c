@@ -1,4 +1,5 @@
-// How long seccomp(2) takes to install a program: it is checked, compiled by the kernel, and run for every number to fill the cache.
+// How long seccomp(2) takes to install a program: it is checked, compiled by the kernel, and run
+// for every number to fill the cache.
 //
 //   install PROGRAM...   prints for each the shortest of some tries, in microseconds
 
@@ -22,17 +23,18 @@ static double now(void) {
   return (double)time.tv_sec * 1e6 + (double)time.tv_nsec / 1e3;
 }
 
-int main(int argc, char **argv) {
-  double *best = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+int main(int argc, char** argv) {
+  double* best = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   static struct sock_filter filters[8][BPF_MAXINSNS];
   struct sock_fprog programs[8];
   const int count = argc - 1 < 8 ? argc - 1 : 8;
   for (int i = 0; i < count; ++i) {
-    FILE *file = fopen(argv[i + 1], "rb");
+    FILE* file = fopen(argv[i + 1], "rb");
     if (file == NULL) {
       return 65;
     }
-    programs[i].len = (unsigned short)fread(filters[i], sizeof(struct sock_filter), BPF_MAXINSNS, file);
+    programs[i].len =
+        (unsigned short)fread(filters[i], sizeof(struct sock_filter), BPF_MAXINSNS, file);
     programs[i].filter = filters[i];
     fclose(file);
     best[i] = 1e9;

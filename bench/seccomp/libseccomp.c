@@ -2,7 +2,8 @@
 //
 //   libseccomp OPTIMIZE DEFAULT < rules     DEFAULT and actions: 32-bit answers of seccomp(2)
 //
-// One line for each rule: ACTION SYSCALL-NUMBER [INDEX OP VALUE VALUE2]..., OP as in enum scmp_compare. Lines "arch NAME" add architectures.
+// One line for each rule: ACTION SYSCALL-NUMBER [INDEX OP VALUE VALUE2]..., OP as in enum
+// scmp_compare. Lines "arch NAME" add architectures.
 
 #include <seccomp.h>
 #include <stdio.h>
@@ -10,17 +11,18 @@
 #include <string.h>
 #include <unistd.h>
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
   if (argc != 3) {
     return 64;
   }
   scmp_filter_ctx context = seccomp_init((uint32_t)strtoul(argv[2], NULL, 0));
-  if (context == NULL || seccomp_attr_set(context, SCMP_FLTATR_CTL_OPTIMIZE, (uint32_t)atoi(argv[1])) != 0) {
+  if (context == NULL ||
+      seccomp_attr_set(context, SCMP_FLTATR_CTL_OPTIMIZE, (uint32_t)atoi(argv[1])) != 0) {
     return 65;
   }
   char line[4096];
   while (fgets(line, sizeof line, stdin) != NULL) {
-    char *word = strtok(line, " \n");
+    char* word = strtok(line, " \n");
     if (word == NULL) {
       continue;
     }
@@ -29,8 +31,9 @@ int main(int argc, char **argv) {
       continue;
     }
     const uint32_t action = (uint32_t)strtoul(word, NULL, 0);
-    const char *name = strtok(NULL, " \n");
-    const int number = name[0] >= '0' && name[0] <= '9' ? atoi(name) : seccomp_syscall_resolve_name(name);
+    const char* name = strtok(NULL, " \n");
+    const int number =
+        name[0] >= '0' && name[0] <= '9' ? atoi(name) : seccomp_syscall_resolve_name(name);
     if (number == __NR_SCMP_ERROR) {
       continue;
     }

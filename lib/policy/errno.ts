@@ -25,10 +25,6 @@ export function errnoNumber(name: string): number | undefined {
   return NUMBERS.get(name);
 }
 
-export function errnoNames(): Iterable<string> {
-  return NUMBERS.keys();
-}
-
 export function errnoNameOf(number: number): string | undefined {
   const name = NAMES[number - 1];
   return name === '-' ? undefined : name;

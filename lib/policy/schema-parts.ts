@@ -7,7 +7,7 @@ import { suggest } from '../util/suggest.js';
 import { BYTES_PATTERN, DURATION_PATTERN, parseBytes, parseDuration, type Parsed } from '../util/units.js';
 import { alternatives, describe, unknownKeyMessages } from './issues.js';
 
-/** JSON Schema of the parts that the schema library cannot describe by itself. */
+/** JSON Schema of the parts that the schema library cannot describe by itself. Read by the generator of policy.schema.json. @public */
 export const jsonForms: z.core.$ZodRegistry<Record<string, unknown>> = z.registry();
 
 export type Schema<Output> = z.ZodMiniType<Output>;

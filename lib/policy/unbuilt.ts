@@ -12,7 +12,7 @@ interface UnbuiltPart {
 }
 
 /** The only list. A part that gets built loses its line. */
-export const UNBUILT_IN_CELLS: readonly UnbuiltPart[] = [
+const UNBUILT_IN_CELLS: readonly UnbuiltPart[] = [
   { feature: 'pledge', asked: (policy) => policy.pledge !== undefined },
   { feature: 'seccomp', asked: (policy) => policy.seccomp !== undefined },
   { feature: 'tcp', asked: (policy) => policy.tcp !== undefined },

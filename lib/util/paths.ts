@@ -40,7 +40,3 @@ export function join(directory: string, name: string): string {
 export function dirname(path: string): string {
   return posix.dirname(path);
 }
-
-export function basename(path: string): string {
-  return posix.basename(path);
-}

@@ -197,7 +197,7 @@ Napi::Value Environment::Unref(const Napi::CallbackInfo& info) {
 void Environment::Deliver(std::unique_ptr<CellEvent> event) {
   // Refused only by a channel that closes: the environment is ending, and its cells with it.
   if (channel_.NonBlockingCall(event.get()) == napi_ok) {
-    static_cast<void>(event.release());
+    [[maybe_unused]] const CellEvent* const delivered = event.release();
   }
 }
 

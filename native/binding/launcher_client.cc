@@ -19,7 +19,8 @@ namespace cloister::binding {
 
 namespace {
 
-// How long the ends of commands are waited for when their launcher was lost. The kernel kills them with it; this is only about when it is said.
+// How long the ends of commands are waited for when their launcher was lost. The kernel kills them
+// with it; this is only about when it is said.
 constexpr int kLossPatienceMs = 1000;
 
 Failure CloneFailure(int error, const char* syscall, std::string detail = {}) {
@@ -31,7 +32,8 @@ std::span<const std::uint8_t> BytesOf(const Message& message) {
   return {reinterpret_cast<const std::uint8_t*>(&message), sizeof(message)};
 }
 
-// A memfd that nobody can change any more: the launcher reads what was sent, whatever happens here meanwhile.
+// A memfd that nobody can change any more: the launcher reads what was sent, whatever happens here
+// meanwhile.
 Result<UniqueFd> SealedCopy(std::span<const std::uint8_t> bytes) {
   UniqueFd memory(memfd_create("cloister-plan", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!memory.Valid()) {
@@ -135,8 +137,7 @@ Result<Spawned> LauncherClient::Spawn(EventSink* owner, const std::string& launc
     memory = std::move(copy.Value());
     descriptors.push_back(memory.Get());
   }
-  descriptors.insert(descriptors.end(), made.Value().for_cell.begin(),
-                     made.Value().for_cell.end());
+  descriptors.insert(descriptors.end(), made.Value().for_cell.begin(), made.Value().for_cell.end());
   const std::uint64_t cell = last_cell_ + 1;
   wire::SpawnRequest request = {};
   request.header = {wire::kVersion, wire::Type::kSpawn, cell};
@@ -222,8 +223,10 @@ void LauncherClient::CloseForGood() {
   request.header = {wire::kVersion, wire::Type::kClose, 1};
   const std::lock_guard<std::mutex> lock(mutex_);
   closed_ = true;
-  // A request that waits in the queue would leave the launcher open to whoever writes to its socket meanwhile.
-  if (connection_ != nullptr && (connection_->Send({BytesOf(request), {}, {}}) || connection_->HasQueued())) {
+  // A request that waits in the queue would leave the launcher open to whoever writes to its socket
+  // meanwhile.
+  if (connection_ != nullptr &&
+      (connection_->Send({BytesOf(request), {}, {}}) || connection_->HasQueued())) {
     connection_->Abandon();
   }
 }
@@ -261,8 +264,7 @@ struct LauncherClient::Watched {
 };
 
 std::optional<Failure> LauncherClient::Connect(const std::string& launcher_path) {
-  Result<std::unique_ptr<Connection>> opened =
-      Connection::Open(launcher_path, null_device_.Get());
+  Result<std::unique_ptr<Connection>> opened = Connection::Open(launcher_path, null_device_.Get());
   if (!opened.Ok()) {
     return opened.Error();
   }
@@ -273,8 +275,7 @@ std::optional<Failure> LauncherClient::Connect(const std::string& launcher_path)
     connection->Close();
     return CloneFailure(error, "pthread_create");
   }
-  // The thread has it now.
-  static_cast<void>(watched.release());
+  [[maybe_unused]] const Watched* const owned_by_thread = watched.release();
   connection_ = connection;
   credentials_ = Credentials::Current();
   return std::nullopt;
@@ -354,8 +355,8 @@ void LauncherClient::Deliver(std::unique_ptr<CellEvent> event) {
   if (const auto* started = std::get_if<wire::StartedEvent>(&event->message)) {
     found->second.pid = started->pid;
     if (event->terminal.Valid()) {
-      found->second.relay = TerminalRelay::Start(std::move(event->terminal),
-                                                 std::move(found->second.terminal));
+      found->second.relay =
+          TerminalRelay::Start(std::move(event->terminal), std::move(found->second.terminal));
     }
     event->has_terminal = found->second.relay != nullptr;
   }

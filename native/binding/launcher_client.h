@@ -1,4 +1,5 @@
-// The launcher as the whole process shares it: one connection, one lock, one watcher thread, whatever the number of Workers.
+// The launcher as the whole process shares it: one connection, one lock, one watcher thread,
+// whatever the number of Workers.
 
 #ifndef CLOISTER_BINDING_LAUNCHER_CLIENT_H_
 #define CLOISTER_BINDING_LAUNCHER_CLIENT_H_
@@ -54,10 +55,12 @@ class LauncherClient {
   // False: the cell has no terminal, or not yet, or no more.
   bool Resize(std::uint64_t cell, std::uint16_t columns, std::uint16_t rows);
 
-  // No further cell: this process has restricted itself. Those that run go on; where the launcher cannot be told, they end with it.
+  // No further cell: this process has restricted itself. Those that run go on; where the launcher
+  // cannot be told, they end with it.
   void CloseForGood();
 
-  // The owner is about to go: its cells are ended, and nothing is delivered to it any more once this returns.
+  // The owner is about to go: its cells are ended, and nothing is delivered to it any more once
+  // this returns.
   void Forget(EventSink* owner);
 
  private:

@@ -38,8 +38,7 @@ std::shared_ptr<TerminalRelay> TerminalRelay::Start(UniqueFd master, UniqueFd so
   if (StartQuietThread(ThreadMain, argument.get()) != 0) {
     return nullptr;
   }
-  // The thread has it now.
-  static_cast<void>(argument.release());
+  [[maybe_unused]] const auto* const owned_by_thread = argument.release();
   return relay;
 }
 

@@ -37,7 +37,7 @@ struct Descriptors {
 
 std::size_t Receive(const Context& context, void* buffer, std::size_t size,
                     Descriptors* descriptors) noexcept {
-  alignas(cmsghdr) char control[CMSG_SPACE(kMaxDescriptors * sizeof(int))];
+  alignas(cmsghdr) char control[CMSG_SPACE(kMaxDescriptors * sizeof(int))] = {};
   iovec part = {buffer, size};
   msghdr message = {};
   message.msg_iov = &part;

@@ -286,6 +286,8 @@ void Server::StartCell(const Request& request) {
     Send(MakeFailedEvent(request.cell, *facts_failure_));
     return;
   }
+  // With several starts under way there is no quiet moment to wait for.
+  spares_.OrderWanted();
   Result<std::unique_ptr<Cell>> started = Spawn(request, facts_, &ids_, &spares_, &groups_);
   if (!started.Ok()) {
     Send(MakeFailedEvent(request.cell, started.Error()));

@@ -91,14 +91,21 @@ void SpareMaker::Start(const child::Facts& facts) {
   }
 }
 
-void SpareMaker::Order(const wire::Preparation& preparation, const plan::Plan& plan) {
+void SpareMaker::Want(const wire::Preparation& preparation, const plan::Plan& plan) {
   const bool repeated = last_mounts_.Same(plan.mounts_bytes);
   if (!repeated) {
     last_mounts_ = PrivateBytes::Copy(plan.mounts_bytes.data, plan.mounts_bytes.size);
   }
   if (socket_.Valid() && !ordered_channel_.Valid() &&
       !(spare_ && spare_->preparation == preparation)) {
-    Ask(preparation, repeated ? Rehearsal::Of(plan) : std::nullopt);
+    wanted_ = preparation;
+    wanted_rehearsal_ = repeated ? Rehearsal::Of(plan) : std::nullopt;
+  }
+}
+
+void SpareMaker::OrderWanted() {
+  if (wanted_) {
+    Ask(*std::exchange(wanted_, std::nullopt), std::exchange(wanted_rehearsal_, std::nullopt));
   }
 }
 

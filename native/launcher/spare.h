@@ -31,9 +31,13 @@ class SpareMaker {
   // system that is gone, or not show a new one, and keep busy what somebody wants to take out.
   void MountsChanged();
 
-  // Asks for a spare process of this kind unless there is one, or one on its way. It gets to make
-  // the mounts as well when the last two plans had the same.
-  void Order(const wire::Preparation& preparation, const plan::Plan& plan);
+  // A spare process of this kind is wanted, unless there is one or one is on its way. It gets to
+  // make the mounts as well when the last two plans had the same.
+  void Want(const wire::Preparation& preparation, const plan::Plan& plan);
+  // Has it made now. Not before the cell that was just started runs its command: namespaces made
+  // meanwhile hold up that cell's umount2(2) and pivot_root(2), which wait for every processor to
+  // leave the kernel (synchronize_rcu_expedited).
+  void OrderWanted();
   // The helper's answer has arrived.
   void Collect();
 
@@ -56,6 +60,9 @@ class SpareMaker {
   UniqueFd socket_;
   pid_t helper_ = -1;
   std::optional<FirstProcess> spare_;
+  // Wanted, and not yet asked for.
+  std::optional<wire::Preparation> wanted_;
+  std::optional<Rehearsal> wanted_rehearsal_;
   // Set while the helper works: our side of the channel, and what it is for.
   UniqueFd ordered_channel_;
   wire::Preparation ordered_ = {};

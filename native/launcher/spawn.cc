@@ -174,7 +174,7 @@ Result<std::unique_ptr<Cell>> Spawn(const Request& request, const child::Facts& 
     process.Discard();
     return *failure;
   }
-  spares->Order(preparation.Value(), plan);
+  spares->Want(preparation.Value(), plan);
   auto cell = std::make_unique<Cell>();
   cell->id = request.cell;
   cell->init_pid = process.pid;

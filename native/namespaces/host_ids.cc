@@ -20,6 +20,8 @@ namespace cloister {
 
 namespace {
 
+constexpr char kReservation[] = "reservation of a host id";
+
 Failure IdsFailure(int error, const char* syscall, std::string detail) {
   return {Stage::k_ids, error, syscall, std::move(detail)};
 }
@@ -27,10 +29,10 @@ Failure IdsFailure(int error, const char* syscall, std::string detail) {
 // A name in the abstract socket namespace can be bound once: it reserves the id among all launchers
 // of this network namespace, and the kernel drops it with the process, however that ends. No file
 // is left behind.
-UniqueFd Reserve(std::uint32_t id) {
+Result<UniqueFd> Reserve(std::uint32_t id) {
   UniqueFd fd(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!fd.Valid()) {
-    return fd;
+    return IdsFailure(errno, "socket", kReservation);
   }
   sockaddr_un address = {};
   address.sun_family = AF_UNIX;
@@ -39,7 +41,7 @@ UniqueFd Reserve(std::uint32_t id) {
   const auto size =
       static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + static_cast<unsigned>(length));
   if (bind(fd.Get(), reinterpret_cast<sockaddr*>(&address), size) != 0) {
-    fd.Reset();
+    return IdsFailure(errno, "bind", kReservation);
   }
   return fd;
 }
@@ -133,12 +135,12 @@ Result<std::unique_ptr<HostId>> HostIdPool::Take() {
   for (std::uint32_t tries = 0; tries < kHostIdCount; ++tries) {
     const std::uint32_t id = kFirstHostId + next_;
     next_ = (next_ + 1) % kHostIdCount;
-    UniqueFd reservation = Reserve(id);
-    if (reservation.Valid()) {
-      return std::make_unique<HostId>(id, std::move(reservation));
+    Result<UniqueFd> reservation = Reserve(id);
+    if (reservation.Ok()) {
+      return std::make_unique<HostId>(id, std::move(reservation.Value()));
     }
-    if (errno != EADDRINUSE) {
-      return IdsFailure(errno, "bind", "reservation of a host id");
+    if (reservation.Error().error != EADDRINUSE) {
+      return reservation.Error();
     }
   }
   return IdsFailure(EAGAIN, "bind", "every host id is in use");

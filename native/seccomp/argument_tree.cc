@@ -99,7 +99,7 @@ Word ArgumentTree::Choose(const State& state) const {
   return chosen;
 }
 
-NodeId ArgumentTree::Decide(State state, Facts facts, int depth) {
+NodeId ArgumentTree::Decide(State state, const Facts& facts, int depth) {
   state = Settled(std::move(state));
   if (IsDecided(state)) {
     return graph_.Answer(state.front().fallback.answer);

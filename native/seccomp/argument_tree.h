@@ -33,7 +33,7 @@ class ArgumentTree {
     bool most_used_first;
   };
 
-  NodeId Decide(State state, Facts facts, int depth);
+  NodeId Decide(State state, const Facts& facts, int depth);
   NodeId DecideByRanges(const State& state, const Facts& facts, Word word, std::uint32_t mask,
                         int depth);
   NodeId DecideByTest(const State& state, const Facts& facts, Word word, int depth);

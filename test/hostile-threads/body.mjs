@@ -25,6 +25,15 @@ function probe() {
   }
 }
 
+/** Compiled code without a call into the kernel or a safe point of the interpreter. */
+function spin(rounds) {
+  let sum = 0;
+  for (let i = 0; i < rounds; i++) {
+    sum += Math.sqrt(i);
+  }
+  return sum;
+}
+
 const probeAsync = () =>
   promises.readFile(SECRET).then(
     () => 'leak',
@@ -56,9 +65,7 @@ async function inWorker({ kind, depth }) {
   parentPort.postMessage({ ready: true });
   if (kind === 'busy') {
     while (running) {
-      for (let i = 0, sum = 0; i < 200_000; i++) {
-        sum += Math.sqrt(i);
-      }
+      spin(200_000);
       await new Promise((resolve) => setImmediate(resolve));
     }
   }

@@ -14,11 +14,13 @@ describe.each(USERS)('events of a process object, as %s', (user) => {
           ['no-such-program-anywhere', []],
           ['/etc/passwd', []],
         ];
+        type Start = (command: string, args: string[]) => import('node:child_process').ChildProcess;
+        const starts: Start[] = [childProcess.spawn, spawnIsolated as unknown as Start];
         const pairs: [string[], string[]][] = [];
         for (const [command, args] of calls) {
           const logs: string[][] = [];
-          for (const start of [childProcess.spawn, spawnIsolated]) {
-            const child = start(command, args) as import('node:child_process').ChildProcess;
+          for (const start of starts) {
+            const child = start(command, args);
             const log = recordEvents(child);
             child.stdout?.on('data', (chunk) => log.push(`data ${String(chunk).trim()}`));
             child.stdout?.on('close', () => log.push('stdout close'));

@@ -55,13 +55,17 @@ describe.each(USERS)('AbortSignal and disposal, as %s', (user) => {
   it('an abort of a running command is an AbortError and a reason, as child_process tells it', async () => {
     const result = await inSubprocess(
       async ({ spawnIsolated, childProcess, events, recordEvents, closeOf }) => {
+        type Start = (
+          command: string,
+          args: string[],
+          options: { signal: AbortSignal },
+        ) => import('node:child_process').ChildProcess;
+        const starts: Start[] = [childProcess.spawn, spawnIsolated as unknown as Start];
         const logs: string[][] = [];
         let reason = '';
-        for (const start of [childProcess.spawn, spawnIsolated]) {
+        for (const start of starts) {
           const controller = new AbortController();
-          const child = start('sleep', ['20'], {
-            signal: controller.signal,
-          }) as import('node:child_process').ChildProcess;
+          const child = start('sleep', ['20'], { signal: controller.signal });
           const log = recordEvents(child);
           await events.once(child, 'spawn');
           const closed = closeOf(child);

@@ -42,13 +42,14 @@ describe.each(USERS)('a pseudo-terminal, as %s', (user) => {
         child.resize!(132, 50);
         await closed;
         const failures: unknown[] = [];
-        for (const size of [
+        const sizes: [number, number][] = [
           [0, 10],
           [10, 65536],
           [1.5, Number.NaN],
-        ] as const) {
+        ];
+        for (const [columns, rows] of sizes) {
           const failure = await failureOf(() => {
-            child.resize!(...size);
+            child.resize!(columns, rows);
           });
           failures.push(failure?.issues?.map(({ path }) => path).join());
         }

@@ -215,9 +215,9 @@ describe.each(USERS)('hardship, as %s', (user) => {
         const early = spawnIsolated('sleep', ['20'], { stdio: 'ignore' });
         await events.once(early, 'spawn');
         const [first] = children();
-        process.setgroups([]);
-        process.setgid(65534);
-        process.setuid(65534);
+        process.setgroups!([]);
+        process.setgid!(65534);
+        process.setuid!(65534);
         const late = spawnIsolated('sleep', ['20'], { stdio: 'ignore' });
         await events.once(late, 'spawn');
         await waitFor(() => children().length === 2);

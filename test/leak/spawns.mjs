@@ -45,5 +45,6 @@ for (let index = 0; index < count; index += AT_ONCE) {
 // Threads of terminals end a moment after their cells.
 await new Promise((resolve) => setTimeout(resolve, 500));
 const after = state();
-console.log({ count, before, after, grownMiB: Math.round((process.memoryUsage().rss - memory) / 1048576) });
+const grownMiB = Math.round((process.memoryUsage().rss - memory) / 1048576);
+console.log(JSON.stringify({ count, before, after, grownMiB }));
 process.exitCode = Object.keys(before).every((key) => after[key] <= before[key]) ? 0 : 1;

@@ -10,7 +10,10 @@ import { existsSync } from 'node:fs';
 import { runIsolated } from 'cloister';
 
 const [expected] = process.argv.slice(2);
-assert.ok(['cgroup-v2', 'cgroup-v1', 'sampling'].includes(expected), 'use: check-limits.mjs cgroup-v2|cgroup-v1|sampling');
+assert.ok(
+  ['cgroup-v2', 'cgroup-v1', 'sampling'].includes(expected),
+  'use: check-limits.mjs cgroup-v2|cgroup-v1|sampling',
+);
 const grouped = expected !== 'sampling';
 const fork = 'i=0; while [ $i -lt 40 ]; do sleep 2 & i=$((i+1)); done; wait';
 const count = 'i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done';

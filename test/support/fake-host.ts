@@ -18,7 +18,7 @@ const KINDS: Readonly<Record<string, HostFile['kind']>> = {
   fifo: 'fifo',
 };
 
-export const MERGED_USR: Listing = {
+const MERGED_USR: Listing = {
   '/usr/bin/true': 'file',
   '/usr/lib/libc.so': 'file',
   '/usr/share/zoneinfo/UTC': 'file',

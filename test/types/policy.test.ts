@@ -1,6 +1,6 @@
 /** Sections 1 and 4: the policy, what is in force, what a machine can enforce. Shapes are written out here, apart from the sources. */
 
-import { CloisterError, type CloisterErrorCode, probe } from 'cloister';
+import { type CloisterError, type CloisterErrorCode, probe } from 'cloister';
 import type {
   Bytes,
   CapabilityName,
