@@ -13,6 +13,8 @@ import { contenders, ended, measure } from './contenders.mjs';
 
 const MEGABYTE = 1024 * 1024;
 const IN_FLIGHT = 8;
+// Rounds that do not count: the contenders are compared as in a service that has been running for a while.
+const WARM_UP = 50;
 
 const { values } = parseArgs({
   options: { rounds: { type: 'string', default: '150' }, seconds: { type: 'string', default: '3' } },
@@ -41,7 +43,7 @@ function shuffled(list) {
 async function compareLatency(title, command) {
   const entries = Object.entries(contenders(command));
   const samples = Object.fromEntries(entries.map(([name]) => [name, { call: [], whole: [] }]));
-  for (let round = -5; round < rounds; round += 1) {
+  for (let round = -WARM_UP; round < rounds; round += 1) {
     for (const [name, start] of shuffled(entries)) {
       const { call, whole } = await measure(start);
       if (round >= 0) {

@@ -109,7 +109,7 @@ bool Server::Watch(int fd, std::uint64_t tag, std::uint32_t events) {
 }
 
 int Server::TimeUntilDeadline() const {
-  std::uint64_t next = spares_.Deadline() != 0 ? spares_.Deadline() : UINT64_MAX;
+  std::uint64_t next = spares_.Deadline();
   for (const auto& [id, cell] : cells_) {
     next = std::min(next, cell->NextDeadline());
   }
@@ -126,8 +126,8 @@ int Server::TimeUntilDeadline() const {
 }
 
 void Server::EnforceDeadlines() {
-  if (spares_.Deadline() != 0 && sys::MonotonicNow() >= spares_.Deadline()) {
-    spares_.Expire();
+  if (spares_.Deadline() != UINT64_MAX) {
+    spares_.CheckDeadline();
   }
   for (const auto& [id, cell] : cells_) {
     cell->EnforceLimits(sys::MonotonicNow());

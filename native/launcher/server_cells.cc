@@ -147,7 +147,7 @@ void Server::CommandStarted(Cell* cell, const wire::ChildReport& report,
   if (cell->pending_signal != 0) {
     sys::PidfdSendSignal(cell->command.Get(), cell->pending_signal);
   }
-  spares_.OrderWanted();
+  spares_.CommandRuns();
 }
 
 void Server::InitEnded(Cell* cell) {
@@ -172,7 +172,6 @@ void Server::InitEnded(Cell* cell) {
     ids_.GiveBack(std::move(cell->host_id));
   }
   cells_.erase(cell->id);
-  // Also after a start that failed.
   spares_.OrderWanted();
 }
 

@@ -30,6 +30,8 @@ struct Answer {
 
 // How long a spare process may keep the files of its mounts busy.
 constexpr std::uint64_t kBusyNs = 2000000000;
+// Commands that end sooner are not disturbed at their end.
+constexpr std::uint64_t kRunsForNs = 2000000;
 
 // Changed since the last time it was asked (proc_pid_mountinfo(5)).
 bool HasChanged(int mount_table) {
@@ -104,8 +106,25 @@ void SpareMaker::Want(const wire::Preparation& preparation, const plan::Plan& pl
 }
 
 void SpareMaker::OrderWanted() {
+  order_ns_ = UINT64_MAX;
   if (wanted_) {
     Ask(*std::exchange(wanted_, std::nullopt), std::exchange(wanted_rehearsal_, std::nullopt));
+  }
+}
+
+void SpareMaker::CommandRuns() {
+  if (wanted_) {
+    order_ns_ = sys::MonotonicNow() + kRunsForNs;
+  }
+}
+
+void SpareMaker::CheckDeadline() {
+  const std::uint64_t now = sys::MonotonicNow();
+  if (now >= order_ns_) {
+    OrderWanted();
+  }
+  if (now >= expiry_ns_) {
+    Expire();
   }
 }
 
@@ -162,18 +181,18 @@ void SpareMaker::Collect() {
   }
   spare_ = std::move(process);
   rehearsal_ = std::exchange(ordered_rehearsal_, std::nullopt);
-  deadline_ns_ = rehearsal_ ? sys::MonotonicNow() + kBusyNs : 0;
+  expiry_ns_ = rehearsal_ ? sys::MonotonicNow() + kBusyNs : UINT64_MAX;
 }
 
 void SpareMaker::Expire() {
-  if (spare_ && deadline_ns_ != 0) {
+  if (spare_) {
     const wire::Preparation preparation = spare_->preparation;
     DropSpare();
     if (socket_.Valid() && !ordered_channel_.Valid()) {
       Ask(preparation, std::nullopt);
     }
   }
-  deadline_ns_ = 0;
+  expiry_ns_ = UINT64_MAX;
 }
 
 void SpareMaker::MountsChanged() {
@@ -197,13 +216,13 @@ std::optional<FirstProcess> SpareMaker::Take(const wire::Preparation& preparatio
   std::optional<FirstProcess> taken = std::move(spare_);
   spare_.reset();
   rehearsal_.reset();
-  deadline_ns_ = 0;
+  expiry_ns_ = UINT64_MAX;
   return taken;
 }
 
 void SpareMaker::DropSpare() {
   rehearsal_.reset();
-  deadline_ns_ = 0;
+  expiry_ns_ = UINT64_MAX;
   if (!spare_) {
     return;
   }

@@ -8,6 +8,8 @@
 #ifndef CLOISTER_LAUNCHER_SPARE_H_
 #define CLOISTER_LAUNCHER_SPARE_H_
 
+#include <algorithm>
+#include <cstdint>
 #include <optional>
 
 #include "native/launcher/first_process.h"
@@ -34,26 +36,29 @@ class SpareMaker {
   // A spare process of this kind is wanted, unless there is one or one is on its way. It gets to
   // make the mounts as well when the last two plans had the same.
   void Want(const wire::Preparation& preparation, const plan::Plan& plan);
-  // Has it made now. Not before the cell that was just started runs its command: namespaces made
-  // meanwhile hold up that cell's umount2(2) and pivot_root(2), which wait for every processor to
-  // leave the kernel (synchronize_rcu_expedited).
+  // Has it made now. Not while a cell starts or ends: namespaces made meanwhile hold up its
+  // umount2(2), pivot_root(2) and exit, which wait for every processor to leave the kernel
+  // (synchronize_rcu_expedited). So it is done when a cell has ended, or when a command has run for
+  // a while.
   void OrderWanted();
+  void CommandRuns();
   // The helper's answer has arrived.
   void Collect();
 
   // The spare process, if it is of this kind and alive.
   std::optional<FirstProcess> Take(const wire::Preparation& preparation, const plan::Plan& plan);
 
-  // A spare process with mounts keeps files of the host busy: it is given up at this time
-  // (CLOCK_MONOTONIC; 0: never), and one without takes its place.
-  [[nodiscard]] std::uint64_t Deadline() const { return deadline_ns_; }
-  void Expire();
+  // When there is something to do (CLOCK_MONOTONIC; UINT64_MAX: never). A spare process with mounts
+  // keeps files of the host busy: it is given up after a time, and one without takes its place.
+  [[nodiscard]] std::uint64_t Deadline() const { return std::min(expiry_ns_, order_ns_); }
+  void CheckDeadline();
 
   // Ends helper and spare, and waits for both.
   void Stop();
 
  private:
   void DropSpare();
+  void Expire();
   void Ask(const wire::Preparation& preparation, std::optional<Rehearsal> rehearsal);
 
   HostIdPool* ids_;
@@ -70,7 +75,8 @@ class SpareMaker {
   // What the spare process has made, and the mounts of the last plan.
   std::optional<Rehearsal> rehearsal_;
   PrivateBytes last_mounts_;
-  std::uint64_t deadline_ns_ = 0;
+  std::uint64_t expiry_ns_ = UINT64_MAX;
+  std::uint64_t order_ns_ = UINT64_MAX;
   bool ordered_is_stale_ = false;
   // Two, since each open file tells of a change once: one for the loop, and one to ask before use.
   UniqueFd mount_table_;
