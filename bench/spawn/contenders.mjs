@@ -5,7 +5,15 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { spawnIsolated } from '../../dist/index.js';
 
-/** What bubblewrap needs to do the same: all namespaces, a new root, /proc, /dev, a private /tmp, a clean environment. */
+/** What a cell shows of /etc when the policy does not say otherwise (docs/policies.md). */
+const SHOWN = [
+  ...['ld.so.cache', 'ld.so.conf', 'ld.so.conf.d', 'nsswitch.conf', 'hosts', 'ssl/certs', 'ssl/openssl.cnf'],
+  ...['alternatives', 'mime.types', 'fonts'],
+]
+  .map((name) => `/etc/${name}`)
+  .filter((name) => existsSync(name));
+
+/** What bubblewrap needs to do the same: all namespaces, a new root with the same files, /proc, /dev, a private /tmp, a clean environment. */
 function bubblewrapArguments(command) {
   const merged = ['bin', 'sbin', 'lib', 'lib64'].filter((name) => existsSync(`/usr/${name}`));
   return [
@@ -15,6 +23,7 @@ function bubblewrapArguments(command) {
     '--clearenv',
     ...['--setenv', 'PATH', '/usr/bin:/bin'],
     ...['--ro-bind', '/usr', '/usr'],
+    ...SHOWN.flatMap((name) => ['--ro-bind', name, name]),
     ...merged.flatMap((name) => ['--symlink', `usr/${name}`, `/${name}`]),
     ...['--proc', '/proc', '--dev', '/dev', '--tmpfs', '/tmp'],
     ...(command.startsWith('/usr/') ? [] : ['--ro-bind', path.dirname(command), path.dirname(command)]),
