@@ -4,6 +4,7 @@ import { compileMerged } from '../filter/compile.js';
 import { advise } from '../host/advice.js';
 import { hostFiles } from '../host/files.js';
 import { type HostInfo, hostInfo } from '../host/probe.js';
+import { loadNative } from '../native/binding.js';
 import { Planner } from '../plan/compile.js';
 import type { Plan } from '../plan/types.js';
 import { hardeningPolicy } from '../policy/hardening.js';
@@ -53,15 +54,23 @@ function compiled(policies: Plan['filter']): Uint8Array | null {
   return program;
 }
 
-let planner: { readonly host: HostInfo; readonly uid: number; readonly value: Planner } | undefined;
+let planner:
+  | { readonly host: HostInfo; readonly uid: number; readonly mounts: number; readonly value: Planner }
+  | undefined;
+
+/** A planner keeps what it has read of the host's mounts: whoever mounted something meanwhile (a /proc, say) gets plans that know of it. */
+function currentPlanner(host: HostInfo): Planner {
+  const uid = process.geteuid?.() ?? 0;
+  const mounts = loadNative().addon.mountGeneration();
+  if (planner?.host !== host || planner.uid !== uid || planner.mounts !== mounts) {
+    planner = { host, uid, mounts, value: new Planner({ ...host, files: hostFiles, uid, filter: HARDENING }) };
+  }
+  return planner.value;
+}
 
 function decide<Request extends SpawnRequest>(request: Request): CellStart<Request> {
   const host = hostInfo();
-  const uid = process.geteuid?.() ?? 0;
-  if (planner?.host !== host || planner.uid !== uid) {
-    planner = { host, uid, value: new Planner({ ...host, files: hostFiles, uid, filter: HARDENING }) };
-  }
-  const { plan, enforcement, workDirectories } = planner.value.compile(request);
+  const { plan, enforcement, workDirectories } = currentPlanner(host).compile(request);
   return {
     request,
     plan,

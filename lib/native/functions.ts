@@ -122,4 +122,6 @@ export interface CloisterAddon extends RestrictFunctions {
   unref(): void;
   /** Runs `launcher probe`: lines of `key=value`, from real tries. Synchronous, a few milliseconds. */
   probe(launcherPath: string): string;
+  /** Another number after every change of this process's mounts (proc_pid_mountinfo(5)). */
+  mountGeneration(): number;
 }

@@ -10,6 +10,7 @@
 #include "native/binding/convert.h"
 #include "native/binding/launcher_client.h"
 #include "native/binding/launcher_process.h"
+#include "native/binding/mount_table.h"
 #include "native/wire/messages.h"
 
 namespace cloister::binding {
@@ -36,6 +37,10 @@ Napi::Value Probe(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), text.Value());
 }
 
+Napi::Value Mounts(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), MountGeneration());
+}
+
 }  // namespace
 
 void Environment::Register(Napi::Env env, Napi::Object exports) {
@@ -54,6 +59,7 @@ void Environment::Register(Napi::Env env, Napi::Object exports) {
   add("closeDescriptor", CloseDescriptor);
   add("resizeTerminal", ResizeTerminal);
   add("probe", Probe);
+  add("mountGeneration", Mounts);
   napi_add_env_cleanup_hook(env, TearDown, self);
 }
 

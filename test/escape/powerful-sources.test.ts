@@ -11,7 +11,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 
 import { deedsInCell, inCells, refusal, shell } from '../support/cells.js';
 import { deedsOutside } from '../support/deeds.js';
-import { USERS } from '../support/in-subprocess.js';
+import { inSubprocess, USERS } from '../support/in-subprocess.js';
 import { scratch } from '../support/scratch.js';
 
 const isRoot = process.getuid?.() === 0;
@@ -120,5 +120,34 @@ describe.runIf(isRoot).each(USERS)('a /proc in a shown tree, as %s', (user) => {
     }
     const [listed] = await inCells(user, [shell(`ls ${proc}`, { ...options[0], ...caller })]);
     expect(listed?.stderr).toMatch(/Permission denied/);
+  });
+});
+
+describe.runIf(isRoot)('a /proc that is mounted between two cells of one process', () => {
+  it('is covered in the second one', async () => {
+    const folder = scratch('root', { 'shown/proc': 'dir' });
+    const proc = path.join(folder, 'shown/proc');
+    onTestFinished(() => {
+      spawnSync('umount', [proc]);
+    });
+    const result = await inSubprocess(
+      async ({ runIsolated, childProcess, fs, data }) => {
+        const { shown, at } = data as { shown: string; at: string };
+        const look = async () => {
+          const { stdout, stderr } = await runIsolated('cat', [`${at}/1/status`], {
+            unveil: { [shown]: 'r' },
+            user: { hostRoot: true },
+          });
+          return { bytes: stdout.length, stderr };
+        };
+        const before = await look();
+        const { status } = childProcess.spawnSync('mount', ['-t', 'proc', 'none', at]);
+        return { before, status, onHost: fs.existsSync(`${at}/1/status`), after: await look() };
+      },
+      { user: 'root', data: { shown: path.join(folder, 'shown'), at: proc } },
+    );
+    expect(result.before.stderr).toMatch(/No such file/);
+    expect([result.status, result.onHost]).toEqual([0, true]);
+    expect(result.after).toEqual({ bytes: 0, stderr: expect.stringMatching(/Permission denied/) as string });
   });
 });
