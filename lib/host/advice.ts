@@ -97,7 +97,7 @@ const RULES: readonly Rule[] = [
     errnos: ['EINVAL', 'EPERM', 'EOPNOTSUPP'],
     syscall: /id map/,
     hint: ({ detail }) =>
-      `the file system of ${detail} has no id-mapped mounts: use a directory on ext4, xfs, btrfs or tmpfs, run as another user than root, or give the host uid up with user: {hostRoot: true}`,
+      `the file system of ${detail}, or one mounted below it (findmnt -R ${detail}), has no id-mapped mounts: use a directory on ext4, xfs, btrfs or tmpfs, run as another user than root, or give the host uid up with user: {hostRoot: true}`,
   },
   {
     stage: 'mounts',

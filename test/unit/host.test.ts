@@ -165,7 +165,7 @@ describe('hints', () => {
     ['no namespaces', 'clone', EPERM, 'clone3', '', /seccomp/],
     ['too many processes', 'clone', -11, 'clone3', '', /ulimit -u/],
     ['maps refused', 'ids', EPERM, 'write', '/proc/self/uid_map', /EPERM/],
-    ['no id maps', 'mounts', -22, 'mount_setattr (id map)', '/mnt/nfs', /\/mnt\/nfs has no id-mapped mounts.*hostRoot/],
+    ['no id maps', 'mounts', -22, 'mount_setattr (id map)', '/mnt/nfs', /\/mnt\/nfs, or one mounted below it .* has no id-mapped mounts.*hostRoot/],
     ['a link appeared', 'mounts', -40, 'openat2', '/srv/x', /\/srv\/x was replaced by a symbolic link/],
     ['a source disappeared', 'mounts', ENOENT, 'openat2', '/srv/x', /\/srv\/x disappeared/],
     ['a covered /proc', 'mounts', EPERM, 'fsmount', '/proc', /systempaths=unconfined/],
