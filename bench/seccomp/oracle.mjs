@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import path from 'node:path';
 
 const folder = fileURLToPath(new URL('.', import.meta.url));
-const workFolder = fileURLToPath(new URL('../../.cache/bench-seccomp/', import.meta.url));
+export const workFolder = fileURLToPath(new URL('../../.cache/bench-seccomp/', import.meta.url));
 
 /** enum scmp_compare. */
 const OPERATORS = { '!=': 1, '<': 2, '<=': 3, '==': 4, '>=': 5, '>': 6, '&==': 7 };
