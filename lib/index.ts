@@ -1,5 +1,6 @@
 /** The package's main entry point. */
 
+export { enterCell } from './cell/enter.js';
 export { grace } from './cell/grace.js';
 export { runIsolated } from './cell/run.js';
 export { spawnIsolated } from './cell/spawn.js';

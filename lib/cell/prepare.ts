@@ -8,7 +8,7 @@ import { loadNative } from '../native/binding.js';
 import { Planner } from '../plan/compile.js';
 import type { Plan } from '../plan/types.js';
 import { hardeningPolicy } from '../policy/hardening.js';
-import { parseRun, parseSpawn } from '../policy/parse.js';
+import { parseEntry, parseRun, parseSpawn } from '../policy/parse.js';
 import type { Enforcement } from '../policy/types.js';
 import type { RunRequest, SpawnRequest } from '../policy/valid.js';
 import type { Advice } from './failure.js';
@@ -34,6 +34,11 @@ export function prepareSpawn(command: unknown, args: unknown, options?: unknown)
 /** The arguments of runIsolated. */
 export function prepareRun(command: unknown, args: unknown, options?: unknown): CellStart<RunRequest> {
   return decide(parseRun(command, args, options));
+}
+
+/** The policy of enterCell, for a program and its arguments. */
+export function prepareEntry(command: string, args: readonly string[], policy: unknown): CellStart {
+  return decide(parseEntry(command, args, policy));
 }
 
 // One object for all plans: it is compiled once.

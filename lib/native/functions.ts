@@ -122,6 +122,13 @@ export interface CloisterAddon extends RestrictFunctions {
   unref(): void;
   /** Runs `launcher probe`: lines of `key=value`, from real tries. Synchronous, a few milliseconds. */
   probe(launcherPath: string): string;
+  /**
+   * Becomes the launcher, which runs the plan in a cell with this process's standard descriptors and `proof` as descriptor 3, and stands for it outside.
+   * Returns only by throwing NativeFailure.
+   */
+  enterCell(launcherPath: string, plan: Uint8Array, proof: Uint8Array): never;
+  /** What enterCell was given, where this process was started by it; null elsewhere. */
+  cellProof(): Uint8Array | null;
   /** Another number after every change of this process's mounts (proc_pid_mountinfo(5)). */
   mountGeneration(): number;
 }

@@ -10,7 +10,7 @@ import { type Caller, currentCaller } from './caller.js';
 import { conflicts } from './conflicts.js';
 import { describe, translate } from './issues.js';
 import { normalizePolicy, normalizeStdio } from './normalize.js';
-import { type ParsedOptions, policyFileSchema, runOptionsSchema, spawnOptionsSchema } from './schema.js';
+import { type ParsedOptions, policyFileSchema, policySchema, runOptionsSchema, spawnOptionsSchema } from './schema.js';
 import type { Schema } from './schema-parts.js';
 import { Snapshot, withoutPrototypes } from './snapshot.js';
 import type { IsolationPolicy } from './types.js';
@@ -39,6 +39,21 @@ export function parseRun(
   caller: Caller = currentCaller(),
 ): RunRequest {
   return parseCall(command, args, options, runOptionsSchema, caller);
+}
+
+/** The argument of enterCell, for the program that is to be run again. Throws as parseSpawn does. */
+export function parseEntry(
+  command: string,
+  args: readonly string[],
+  policy: unknown,
+  caller: Caller = currentCaller(),
+): SpawnRequest {
+  const request = parseCall(command, args, policy, policySchema, caller);
+  if (request.policy.limits.output !== null) {
+    const message = 'cannot be held by enterCell: the program keeps its own standard output, which nobody counts';
+    throw policyError([{ code: 'conflict', path: 'limits.output', message }]);
+  }
+  return request;
 }
 
 /**

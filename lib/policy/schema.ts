@@ -310,6 +310,8 @@ const encoding: Schema<BufferEncoding | 'buffer'> = scalar('unknown-value', {}, 
 export const policyFileSchema: Schema<ParsedPolicy> = strict(policyShape('file'));
 /** Of RestrictionPolicy. */
 export const restrictionSchema: Schema<ParsedPolicy> = strict(restriction);
+/** Of IsolationPolicy. */
+export const policySchema: Schema<ParsedOptions> = strict(policyShape('code'));
 /** Of SpawnOptions. */
 export const spawnOptionsSchema: Schema<ParsedOptions> = strict(spawnShape);
 /** Of RunOptions. */

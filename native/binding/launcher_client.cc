@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "native/binding/quiet_thread.h"
+#include "native/binding/sealed_copy.h"
 #include "native/linux/syscalls.h"
 #include "native/linux/uapi.h"
 #include "native/wire/messages.h"
@@ -30,30 +31,6 @@ Failure CloneFailure(int error, const char* syscall, std::string detail = {}) {
 template <typename Message>
 std::span<const std::uint8_t> BytesOf(const Message& message) {
   return {reinterpret_cast<const std::uint8_t*>(&message), sizeof(message)};
-}
-
-// A memfd that nobody can change any more: the launcher reads what was sent, whatever happens here
-// meanwhile.
-Result<UniqueFd> SealedCopy(std::span<const std::uint8_t> bytes) {
-  UniqueFd memory(memfd_create("cloister-plan", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  if (!memory.Valid()) {
-    return CloneFailure(errno, "memfd_create");
-  }
-  while (!bytes.empty()) {
-    const ssize_t count = write(memory.Get(), bytes.data(), bytes.size());
-    if (count < 0 && errno == EINTR) {
-      continue;
-    }
-    if (count <= 0) {
-      return CloneFailure(count < 0 ? errno : EIO, "write", "plan");
-    }
-    bytes = bytes.subspan(static_cast<std::size_t>(count));
-  }
-  constexpr int kSeals = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
-  if (fcntl(memory.Get(), F_ADD_SEALS, kSeals) != 0) {
-    return CloneFailure(errno, "fcntl", "F_ADD_SEALS");
-  }
-  return memory;
 }
 
 void AwaitEnds(const std::vector<int>& pids) {
@@ -130,7 +107,7 @@ Result<Spawned> LauncherClient::Spawn(EventSink* owner, const std::string& launc
   std::vector<int> descriptors;
   descriptors.reserve(stdio.size() + 1);
   if (in_memfd) {
-    Result<UniqueFd> copy = SealedCopy(plan);
+    Result<UniqueFd> copy = SealedCopy("cloister-plan", plan);
     if (!copy.Ok()) {
       return copy.Error();
     }

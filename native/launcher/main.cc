@@ -10,8 +10,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <cstring>
 
+#include "native/launcher/enter.h"
 #include "native/launcher/server.h"
 #include "native/linux/launcher_signals.h"
 #include "native/linux/syscalls.h"
@@ -74,6 +76,10 @@ int main(int argc, char** argv) {
   }
   if (argc == 2 && std::strcmp(argv[1], "probe") == 0) {
     return cloister::probe::PrintProbe();
+  }
+  if (argc == 4 && std::strcmp(argv[1], "enter") == 0) {
+    TakeSignals();
+    cloister::launcher::Enter(std::atoi(argv[2]), std::atoi(argv[3]), Serve);
   }
   constexpr char kUse[] =
       "cloister-launcher is started by cloister's addon and does nothing by itself\n";

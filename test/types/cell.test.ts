@@ -1,7 +1,8 @@
 /** Section 3: running another program. Shapes are written out here, apart from the sources. */
 
-import { type IsolatedProcess, runIsolated, spawnIsolated } from 'cloister';
+import { enterCell, type IsolatedProcess, runIsolated, spawnIsolated } from 'cloister';
 import type {
+  Enforcement,
   IsolationPolicy,
   Outcome,
   OutcomeReason,
@@ -85,5 +86,12 @@ describe('outcome', () => {
     expectTypeOf<Outcome['signal']>().toEqualTypeOf<NodeJS.Signals | null>();
     expectTypeOf<Same<Usage, Used>>().toEqualTypeOf<true>();
     expectTypeOf<Violation['args']>().toEqualTypeOf<bigint[]>();
+  });
+});
+
+describe('enterCell', () => {
+  it('takes a policy and tells what is in force', () => {
+    expectTypeOf(enterCell).parameters.toEqualTypeOf<[IsolationPolicy]>();
+    expectTypeOf(enterCell).returns.toEqualTypeOf<Enforcement>();
   });
 });

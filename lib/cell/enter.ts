@@ -1,0 +1,108 @@
+/** enterCell: this very program, run again inside a cell. */
+
+import { mkdirSync, readFileSync, readlinkSync } from 'node:fs';
+
+import { CloisterError, unsupported } from '../errors.js';
+import { loadNative } from '../native/binding.js';
+import { encodePlan } from '../native/encode.js';
+import type { Enforcement, IsolationPolicy } from '../policy/types.js';
+import { localStartError } from './failure.js';
+import { prepareEntry } from './prepare.js';
+
+/** What descriptor 3 of the program inside says (native/wire/proof.h). */
+interface Proof {
+  readonly version: number;
+  /** Names of the namespaces in which the call was made: `mnt:[4026531841]` (namespaces(7)). */
+  readonly outside: Readonly<Record<string, string>>;
+  readonly enforcement: Enforcement;
+}
+
+const PROOF_VERSION = 1;
+const EVALUATES = new Set(['-e', '--eval', '-p', '--print', '-pe']);
+
+/**
+ * Runs this program again, from its beginning, inside a cell, and returns only there. For what a multi-threaded process cannot do to itself:
+ * namespaces, a root of its own, limits. Call it first, before anything is opened or started: outside nothing goes on. All threads, cells and
+ * descriptors above 2 of this process are gone then, `exit` listeners do not run; its child processes go on.
+ *
+ * What remains outside is a small process with the same number. It passes signals on to the program in the cell and ends as that ends; killed, it
+ * takes the cell along. The statuses 124 to 127 and the line on standard error are those of `cloister run`.
+ *
+ * The policy is that of a cell: the program's files, `process.execPath` and the working directory have to be named in it (the defaults show `/usr`),
+ * `env` and `cwd` as well. Descriptors 0 to 2 stay what they are.
+ *
+ * @param policy - As for spawnIsolated. `limits.output` cannot be held here.
+ * @returns What is in force, compared with what the kernel says of this process.
+ * @throws ERR_CLOISTER_POLICY; ERR_CLOISTER_UNSUPPORTED for what this machine cannot enforce, for a program that was not read from a file, and
+ * after restrictSelf; ERR_CLOISTER_SETUP where the launcher cannot be executed, or where the cell is not what it should be.
+ * @see namespaces(7), execve(2)
+ */
+export function enterCell(policy: IsolationPolicy): Enforcement {
+  const { addon, launcherPath } = loadNative();
+  const proof = addon.cellProof();
+  if (proof !== null) {
+    return confirmed(proof);
+  }
+  const { handledFs, filters } = addon.landlockState();
+  if (handledFs !== 0 || filters !== 0) {
+    throw unsupported('enterCell after restrictSelf', 'a restricted process can make no cell', 'call it first');
+  }
+  const start = prepareEntry(process.execPath, programArguments(), policy);
+  try {
+    for (const directory of start.workDirectories) {
+      mkdirSync(directory, { mode: 0o700, recursive: true });
+    }
+    return addon.enterCell(launcherPath, encodePlan(start.plan, start.filter), makeProof(start.expected));
+  } catch (error) {
+    throw localStartError(process.execPath, error, launcherPath);
+  }
+}
+
+function programArguments(): string[] {
+  const [, file] = process.argv;
+  if (!process.execArgv.some((word) => EVALUATES.has(word)) && (file === undefined || file === '-')) {
+    throw unsupported(
+      'enterCell in a program that was read from standard input',
+      'what was read is gone and cannot be run again',
+      'put the program into a file',
+    );
+  }
+  return [...process.execArgv, ...process.argv.slice(1)];
+}
+
+function makeProof(enforcement: Enforcement): Uint8Array {
+  const outside = Object.fromEntries(enforcement.namespaces.map((name) => [name, namespaceOf(name)]));
+  const proof: Proof = { version: PROOF_VERSION, outside, enforcement };
+  return Buffer.from(JSON.stringify(proof));
+}
+
+function namespaceOf(name: string): string {
+  return readlinkSync(`/proc/self/ns/${name === 'mount' ? 'mnt' : name}`);
+}
+
+/** The proof is ours by its seals and name; whether it tells of this process, the kernel says. */
+function confirmed(bytes: Uint8Array): Enforcement {
+  const { version, outside, enforcement } = JSON.parse(Buffer.from(bytes).toString()) as Proof;
+  if (version !== PROOF_VERSION) {
+    throw notConfirmed([`proof of version ${String(version)}`]);
+  }
+  const missing = Object.entries(outside)
+    .filter(([name, value]) => namespaceOf(name) === value)
+    .map(([name]) => `${name} namespace`);
+  const status = readFileSync('/proc/self/status', 'utf8');
+  const field = (name: string): string => new RegExp(`^${name}:\\s*(\\S+)`, 'm').exec(status)?.[1] ?? '';
+  if (enforcement.noNewPrivileges && field('NoNewPrivs') !== '1') {
+    missing.push('no_new_privs');
+  }
+  if (enforcement.seccomp !== null && field('Seccomp') !== '2') {
+    missing.push('system call filter');
+  }
+  if (missing.length > 0) {
+    throw notConfirmed(missing);
+  }
+  return enforcement;
+}
+
+function notConfirmed(missing: readonly string[]): CloisterError {
+  return new CloisterError(`cannot enter a cell: the kernel does not confirm ${missing.join(', ')}`, { stage: 'exec' });
+}
