@@ -119,7 +119,9 @@ Napi::Value CellProof(const Napi::CallbackInfo& info) {
   if (!proof) {
     return info.Env().Null();
   }
-  return Napi::Buffer<std::uint8_t>::Copy(info.Env(), proof->data(), proof->size());
+  const napi_value copy =
+      Napi::Buffer<std::uint8_t>::Copy(info.Env(), proof->data(), proof->size());
+  return {info.Env(), copy};
 }
 
 }  // namespace
