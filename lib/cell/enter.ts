@@ -20,6 +20,8 @@ interface Proof {
 const PROOF_VERSION = 1;
 const EVALUATES = new Set(['-e', '--eval', '-p', '--print', '-pe']);
 
+const SHOWN_BY_DEFAULT = '/usr/';
+
 /**
  * Runs this program again, from its beginning, inside a cell, and returns only there. For what a multi-threaded process cannot do to itself:
  * namespaces, a root of its own, limits. Call it first, before anything is opened or started: outside nothing goes on. All threads, cells and
@@ -28,8 +30,8 @@ const EVALUATES = new Set(['-e', '--eval', '-p', '--print', '-pe']);
  * What remains outside is a small process with the same number. It passes signals on to the program in the cell and ends as that ends; killed, it
  * takes the cell along. The statuses 124 to 127 and the line on standard error are those of `cloister run`.
  *
- * The policy is that of a cell: the program's files, `process.execPath` and the working directory have to be named in it (the defaults show `/usr`),
- * `env` and `cwd` as well. Descriptors 0 to 2 stay what they are.
+ * The policy is that of a cell: the program's files have to be named in it (the defaults show `/usr`), `env` and `cwd` as well. The executable of
+ * Node.js is shown in any case. Descriptors 0 to 2 stay what they are.
  *
  * @param policy - As for spawnIsolated. `limits.output` cannot be held here.
  * @returns What is in force, compared with what the kernel says of this process.
@@ -47,7 +49,7 @@ export function enterCell(policy: IsolationPolicy): Enforcement {
   if (handledFs !== 0 || filters !== 0) {
     throw unsupported('enterCell after restrictSelf', 'a restricted process can make no cell', 'call it first');
   }
-  const start = prepareEntry(process.execPath, programArguments(), policy);
+  const start = prepareEntry(process.execPath, programArguments(), withExecutable(policy));
   try {
     for (const directory of start.workDirectories) {
       mkdirSync(directory, { mode: 0o700, recursive: true });
@@ -56,6 +58,15 @@ export function enterCell(policy: IsolationPolicy): Enforcement {
   } catch (error) {
     throw localStartError(process.execPath, error, launcherPath);
   }
+}
+
+/** Where Node.js lies elsewhere than a cell shows by itself, it is shown too: nothing could run without it. */
+function withExecutable(policy: IsolationPolicy): IsolationPolicy {
+  const { execPath } = process;
+  const unveil: unknown = (policy as Partial<IsolationPolicy> | null | undefined)?.unveil ?? {};
+  return execPath.startsWith(SHOWN_BY_DEFAULT) || typeof unveil !== 'object' || Array.isArray(unveil)
+    ? policy
+    : { ...policy, unveil: { [execPath]: 'rx', ...unveil } };
 }
 
 function programArguments(): string[] {

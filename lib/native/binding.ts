@@ -35,6 +35,20 @@ export function loadNative(): Native {
   return loaded;
 }
 
+/**
+ * loadNative() ahead of its first use: once another thread has restricted the process, this one could not read the files any more.
+ * A failure is told at the first use.
+ */
+export function preloadNative(): void {
+  try {
+    loadNative();
+  } catch (error) {
+    if (!(error instanceof CloisterError)) {
+      throw error;
+    }
+  }
+}
+
 /** Whether this platform is one that the native parts exist for. */
 export function isSupportedPlatform(): boolean {
   return process.platform === 'linux' && ARCHITECTURES.includes(process.arch);

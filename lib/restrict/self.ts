@@ -1,7 +1,7 @@
 /** restrictSelf: this very process gives things up, in every thread, for good. */
 
 import { setupError, unsupported } from '../errors.js';
-import { loadNative } from '../native/binding.js';
+import { loadNative, preloadNative } from '../native/binding.js';
 import { capabilityMask, mask } from '../native/encode.js';
 import type { NativeFailure } from '../native/functions.js';
 import { FS_MASKS, NET_MASKS, SCOPE_MASKS } from '../native/landlock-masks.js';
@@ -27,6 +27,8 @@ import { arch, type SelfFilter, selfFilter, truncationFiltered } from './filter.
 import { type GrantContext, grantMoving, grantPaths, grantReading } from './grants.js';
 import { impliedPaths, impliesPaths } from './implied-paths.js';
 import { report } from './report.js';
+
+preloadNative();
 
 /**
  * Restricts the running process for good: every thread that exists (JavaScript workers, the pool of libuv, the helpers of V8) and every thread or
