@@ -3,7 +3,7 @@
 
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import path from 'node:path';
 import { listSources } from './list-sources.mjs';
@@ -51,14 +51,33 @@ function configuration() {
   return hash.digest('hex');
 }
 
+/** Headers that were installed along with this Node.js, so that node-gyp need not download them; undefined where there are none. */
+function installedHeaders() {
+  const prefix = path.join(path.dirname(realpathSync(process.execPath)), '..');
+  const header = path.join(prefix, 'include', 'node', 'node_version.h');
+  if (!existsSync(header)) {
+    return undefined;
+  }
+  const text = readFileSync(header, 'utf8');
+  const version = ['MAJOR', 'MINOR', 'PATCH'].map((part) => new RegExp(`NODE_${part}_VERSION (\\d+)`).exec(text)?.[1]);
+  return version.join('.') === process.versions.node ? prefix : undefined;
+}
+
+const nodeDirectory = process.env.npm_config_nodedir ?? installedHeaders();
+
 function nodeGyp(...args) {
-  const result = spawnSync('node-gyp', args, { cwd: root, stdio: 'inherit' });
+  const env = nodeDirectory === undefined ? process.env : { ...process.env, npm_config_nodedir: nodeDirectory };
+  const result = spawnSync('node-gyp', args, { cwd: root, stdio: 'inherit', env });
   if (result.error !== undefined) {
     fail(`cannot run node-gyp: ${result.error.message}\nUse "npm run build:native": npm brings node-gyp along.`);
   }
   if (result.status !== 0) {
     fail(
-      `node-gyp ${args.join(' ')} failed; the compiler's messages are above.\nWhere it misses headers or libraries: ${installAdvice}`,
+      `node-gyp ${args.join(' ')} failed; its messages are above.\n` +
+        (nodeDirectory === undefined
+          ? 'Where it could not download the headers of Node.js: install them (Debian: libnode-dev) and set npm_config_nodedir to their prefix.\n'
+          : '') +
+        `Where it misses other headers or libraries: ${installAdvice}`,
     );
   }
 }

@@ -1,3 +1,17 @@
+/** AbortSignals, by the methods of their class: a member that the caller's object has of its own is not called. */
+
+export function aborted(signal: AbortSignal | undefined): boolean {
+  return signal !== undefined && read(signal, 'aborted') === true;
+}
+
+export function reasonOf(signal: AbortSignal | undefined): unknown {
+  return signal === undefined ? undefined : read(signal, 'reason');
+}
+
+function read(signal: AbortSignal, name: 'aborted' | 'reason'): unknown {
+  return Object.getOwnPropertyDescriptor(AbortSignal.prototype, name)?.get?.call(signal);
+}
+
 /** Calls the listener at most once, when the signal is aborted. Returns what ends that. */
 export function onAbort(
   signal: AbortSignal | undefined,
@@ -7,10 +21,10 @@ export function onAbort(
     return undefined;
   }
   const listen = (): void => {
-    listener(signal.reason);
+    listener(reasonOf(signal));
   };
-  signal.addEventListener('abort', listen, { once: true });
+  EventTarget.prototype.addEventListener.call(signal, 'abort', listen, { once: true });
   return () => {
-    signal.removeEventListener('abort', listen);
+    EventTarget.prototype.removeEventListener.call(signal, 'abort', listen);
   };
 }

@@ -8,7 +8,7 @@ import { CloisterError } from '../errors.js';
 import { encodePlan } from '../native/encode.js';
 import { type CellEvent, type ConfirmedState, EndCause } from '../native/functions.js';
 import type { Enforcement, IsolatedProcess, Outcome } from '../policy/types.js';
-import { onAbort } from './abort.js';
+import { aborted, onAbort, reasonOf } from './abort.js';
 import type { CellChannel } from './channel.js';
 import { Deferred } from './deferred.js';
 import { CellEnding } from './ending.js';
@@ -129,6 +129,7 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#isAlive()) {
       this.#ending.terminate('disposed');
+      this.killed = true;
     }
     await this.#outcome.promise.catch(() => undefined);
   }
@@ -146,8 +147,8 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
 
   #launch(kinds: readonly number[]): CellStdio {
     const { plan, filter, request } = this.#start;
-    if (request.signal?.aborted === true) {
-      return this.#neverStart(kinds, abortError(request.signal.reason));
+    if (aborted(request.signal)) {
+      return this.#neverStart(kinds, abortError(reasonOf(request.signal)));
     }
     let descriptors: readonly number[];
     try {

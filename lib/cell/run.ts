@@ -35,12 +35,46 @@ async function collect(child: CellProcess, request: RunRequest): Promise<RunResu
   });
   const inputError = feed(request.input, child);
   const outcome: Outcome = await child.outcome;
-  await closed;
+  await Promise.race([closed, silence([stdout, stderr])]);
   const failed = inputError();
   if (failed !== null) {
     throw failed;
   }
   return { ...outcome, stdout: decode(output, request.encoding), stderr: decode(errors, request.encoding) };
+}
+
+const TICK_MS = 50;
+const SILENT_TICKS = 10;
+const MOST_TICKS = 100;
+
+/**
+ * The cell is gone, and what it wrote is in the pipes. They end with their last writer, which may be somebody else's process that was sent a descriptor
+ * (SCM_RIGHTS): it is not waited for once it is silent, and never long. Each tick is a round of the event loop in which data would have come.
+ */
+function silence(streams: readonly (Readable | null)[]): Promise<void> {
+  return new Promise((resolve) => {
+    let silent = 0;
+    let ticks = 0;
+    for (const stream of streams) {
+      stream?.on('data', () => {
+        silent = 0;
+      });
+    }
+    const timer = setInterval(() => {
+      silent += 1;
+      ticks += 1;
+      const done = streams.every((stream) => stream?.closed ?? true);
+      if (done || silent === SILENT_TICKS || ticks === MOST_TICKS) {
+        clearInterval(timer);
+        for (const stream of streams) {
+          stream?.destroy();
+        }
+        resolve();
+      }
+    }, TICK_MS);
+    // The streams keep the event loop going for as long as they are open.
+    timer.unref();
+  });
 }
 
 function gather(stream: Readable | null): Buffer[] {

@@ -1,6 +1,8 @@
 /** What this machine can enforce: asked once of the launcher, which tries it, since versions and settings alone do not tell. */
 
+import { setupError } from '../errors.js';
 import { isSupportedPlatform, loadNative } from '../native/binding.js';
+import type { CloisterAddon, NativeFailure } from '../native/functions.js';
 import { explainBlocked } from './advice.js';
 import type { ControllerName, HostFeatures, Support } from './types.js';
 
@@ -41,7 +43,20 @@ function look(): HostInfo {
     return parseProbe('', { platform: process.platform, arch: process.arch });
   }
   const { addon, launcherPath } = loadNative();
-  return parseProbe(addon.probe(launcherPath), { platform: process.platform, arch: process.arch });
+  return parseProbe(runProbe(addon, launcherPath), { platform: process.platform, arch: process.arch });
+}
+
+function runProbe(addon: CloisterAddon, launcherPath: string): string {
+  try {
+    return addon.probe(launcherPath);
+  } catch (error) {
+    const { errno, syscall } = error as Partial<NativeFailure>;
+    if (errno === undefined || syscall === undefined) {
+      throw error;
+    }
+    const operation = `cannot find out what this machine can enforce: ${syscall} of ${launcherPath} probe`;
+    throw setupError({ operation, stage: 'clone', errno, syscall, path: launcherPath, cause: error });
+  }
 }
 
 /** Rights of Landlock by the ABI that brought them (landlock(7)). Later ABIs (7: audit, 8: thread sync) brought no right that is used here. */

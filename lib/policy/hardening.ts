@@ -70,6 +70,8 @@ const REFUSED = [
   'add_key',
   'request_key',
   'keyctl',
+  // Watches whole file systems of the host, and may hold up who opens a file there.
+  'fanotify_init',
   // Large and often attacked.
   'bpf',
   'perf_event_open',
@@ -109,6 +111,10 @@ const PERSONALITIES = [0, 0x8, 0x2_0000, 0x2_0008, 0xffff_ffff];
 
 /** TIOCSTI types into the terminal's other programs; TIOCLINUX pastes into them; TIOCSETD loads line disciplines. asm-generic/ioctls.h. */
 const TERMINAL_REQUESTS = [0x5412, 0x541c, 0x5423];
+
+/** linux/fcntl.h. A lease on a file that is only shown makes the host's next writer wait (fcntl(2), lease-break-time); a notice tells of its directory. */
+const F_SETLEASE = 1024;
+const F_NOTIFY = 1026;
 
 const SECCOMP_SET_MODE_FILTER = 1;
 const SECCOMP_FILTER_FLAG_NEW_LISTENER = 0x8;
@@ -213,6 +219,9 @@ export function hardeningPolicy({ architectures, refusal = EPERM }: HardeningOpt
       { syscalls: 'personality', action: refusal },
       ...TERMINAL_REQUESTS.map(
         (request): SeccompRule => ({ syscalls: 'ioctl', action: refusal, args: [is(1, request)] }),
+      ),
+      ...[F_SETLEASE, F_NOTIFY].map(
+        (command): SeccompRule => ({ syscalls: ['fcntl', 'fcntl64'], action: refusal, args: [is(1, command)] }),
       ),
       {
         syscalls: 'seccomp',

@@ -278,8 +278,18 @@ const MOST_DESCRIPTORS = 250;
 
 const terminalSize = count(1, 65535);
 
+function isAbortSignal(value: unknown): value is AbortSignal {
+  try {
+    // Throws for an object that only inherits from the prototype.
+    const aborted: unknown = Object.getOwnPropertyDescriptor(AbortSignal.prototype, 'aborted')?.get?.call(value);
+    return typeof aborted === 'boolean';
+  } catch {
+    return false;
+  }
+}
+
 const signal: Schema<AbortSignal> = scalar('wrong-type', {}, (value) =>
-  value instanceof AbortSignal ? { value } : { problem: `must be an AbortSignal, not ${describe(value)}` },
+  isAbortSignal(value) ? { value } : { problem: `must be an AbortSignal, not ${describe(value)}` },
 );
 
 const spawnShape = {

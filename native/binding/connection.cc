@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -87,6 +88,13 @@ std::optional<Failure> Connection::Send(const Packet& packet) {
   }
   return CloneFailure(IsGone(error) ? EPIPE : error, "sendmsg",
                       error == EBADF ? ClosedDescriptor(packet.descriptors) : std::string());
+}
+
+bool Connection::IsSocket(int fd) const {
+  struct stat ours = {};
+  struct stat other = {};
+  return fstat(socket_.Get(), &ours) == 0 && fstat(fd, &other) == 0 &&
+         ours.st_dev == other.st_dev && ours.st_ino == other.st_ino;
 }
 
 std::optional<Failure> Connection::Enqueue(const Packet& packet) {

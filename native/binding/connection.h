@@ -53,6 +53,9 @@ class Connection {
   // Blocks until there is something to receive, room for what is queued, a Wake() or the end of the
   // launcher. True at the end of the launcher.
   bool Wait(bool want_room) const;
+  // Whether this descriptor is the socket to the launcher, or a copy of it.
+  [[nodiscard]] bool IsSocket(int fd) const;
+
   // Makes Wait() return.
   void Wake() const;
 

@@ -98,6 +98,9 @@ Result<Spawned> LauncherClient::Spawn(EventSink* owner, const std::string& launc
   if (std::optional<Failure> failure = OpenNullDevice()) {
     return *std::move(failure);
   }
+  if (std::optional<Failure> failure = RefuseOwn(stdio)) {
+    return *std::move(failure);
+  }
   Result<Stdio> made = MakeStdio(stdio, null_device_.Get());
   if (!made.Ok()) {
     return made.Error();
@@ -130,6 +133,18 @@ Result<Spawned> LauncherClient::Spawn(EventSink* owner, const std::string& launc
   last_cell_ = cell;
   cells_.emplace(cell, Cell{owner, connection_, 0, std::move(made.Value().terminal), nullptr});
   return Spawned{cell, std::move(made.Value().ours)};
+}
+
+// Whoever holds the socket may start cells of its own: no command gets it, though its number is
+// easily named by mistake.
+std::optional<Failure> LauncherClient::RefuseOwn(std::span<const int> stdio) const {
+  for (const int fd : stdio) {
+    if (fd >= 0 && connection_ != nullptr && connection_->IsSocket(fd)) {
+      return CloneFailure(EBADF, "fcntl",
+                          "descriptor " + std::to_string(fd) + " is cloister's own");
+    }
+  }
+  return std::nullopt;
 }
 
 std::optional<Failure> LauncherClient::OpenNullDevice() {

@@ -79,6 +79,7 @@ class LauncherClient {
   LauncherClient() = default;
 
   // With mutex_ held.
+  [[nodiscard]] std::optional<Failure> RefuseOwn(std::span<const int> stdio) const;
   std::optional<Failure> OpenNullDevice();
   std::optional<Failure> Connect(const std::string& launcher_path);
   std::optional<Failure> SendSpawn(const Packet& packet, const std::string& launcher_path);

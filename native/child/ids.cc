@@ -54,6 +54,10 @@ void ForbidUserNamespaces(const Context& context) noexcept {
     Fail(context, kStage, EPERM, "clone3", "CLONE_NEWUSER had no effect");
   }
   WriteFile(context, "/proc/sys/user/max_user_namespaces", "0", 1);
+  // What the cell takes counts for the caller as well, whose own limit is 128 of them by default
+  // (inotify(7), user.max_inotify_instances, 4.13).
+  WriteFile(context, "/proc/sys/user/max_inotify_instances", "16", 2);
+  WriteFile(context, "/proc/sys/user/max_inotify_watches", "8192", 4);
 }
 
 }  // namespace

@@ -170,8 +170,10 @@ int BuildDev(const MountState& state, int target) noexcept {
   MakeDirectory(state, dev, "pts", 0755);
   // ptmxmode: anybody in the cell may open a terminal. Device nodes work here and on the bound
   // ones, nowhere else.
-  const Option terminals[] = {{"newinstance", nullptr}, {"ptmxmode", "0666"}, {"mode", "0620"}};
-  const int pts = NewFileSystem(state, "devpts", terminals, 3,
+  // Terminals count for the whole machine (kernel.pty.max, 4096).
+  const Option terminals[] = {
+      {"newinstance", nullptr}, {"ptmxmode", "0666"}, {"mode", "0620"}, {"max", "64"}};
+  const int pts = NewFileSystem(state, "devpts", terminals, 4,
                                 uapi::kMountAttrNoSuid | uapi::kMountAttrNoExec, "/dev/pts");
   const int pts_target = OpenEntry(state, dev, "pts");
   Put(state, pts, pts_target, 0, "/dev/pts");

@@ -18,13 +18,44 @@ bool IsHostBind(const plan::MountOperation& op) {
   return op.kind == plan::MountKind::kBind && op.from.tree == plan::Tree::kHost;
 }
 
+bool IsMount(const plan::MountOperation& op) {
+  return op.kind != plan::MountKind::kDirectory && op.kind != plan::MountKind::kFile &&
+         op.kind != plan::MountKind::kSymlink && op.kind != plan::MountKind::kSeal;
+}
+
+bool LiesBelow(const plan::Place& inner, const plan::Place& outer) {
+  const std::size_t length = std::strcmp(outer.path, "/") == 0 ? 0 : std::strlen(outer.path);
+  return inner.tree == outer.tree && std::strncmp(inner.path, outer.path, length) == 0 &&
+         inner.path[length] == '/' && inner.path[length + 1] != '\0';
+}
+
+// Whoever renames something on the host over a place that is mounted on, in whichever namespace,
+// takes that mount away (rename(2)): what a mask hides would show in a cell that is yet to start.
+bool CoversPartOfHost(const plan::Plan& plan, std::size_t index) {
+  const plan::MountOperation& op = plan.mounts[index];
+  if (!IsMount(op)) {
+    return false;
+  }
+  for (std::size_t i = 0; i < index; ++i) {
+    const plan::MountOperation& earlier = plan.mounts[i];
+    const bool from_host = IsHostBind(earlier) || earlier.kind == plan::MountKind::kOverlay;
+    if (from_host && LiesBelow(op.at, earlier.at)) {
+      return true;
+    }
+  }
+  return false;
+}
+
 // An overlay that keeps what is written has its upper directory on the host, bound into the stage.
 // Two overlays must not share one.
-bool CanBeMadeTwice(const plan::Plan& plan) {
+bool KeepsWhatIsWritten(const plan::MountOperation& op) {
+  return IsHostBind(op) && op.at.tree == plan::Tree::kStage && (op.flags & plan::kWritable) != 0 &&
+         std::strcmp(op.at.path, "/") != 0;
+}
+
+bool CanBeMadeAhead(const plan::Plan& plan) {
   for (std::size_t i = 0; i < plan.mounts.size; ++i) {
-    const plan::MountOperation& op = plan.mounts[i];
-    if (IsHostBind(op) && op.at.tree == plan::Tree::kStage && (op.flags & plan::kWritable) != 0 &&
-        std::strcmp(op.at.path, "/") != 0) {
+    if (KeepsWhatIsWritten(plan.mounts[i]) || CoversPartOfHost(plan, i)) {
       return false;
     }
   }
@@ -70,7 +101,7 @@ bool PrivateBytes::Same(const plan::Array<std::uint8_t>& bytes) const {
 }
 
 std::optional<Rehearsal> Rehearsal::Of(const plan::Plan& plan) {
-  if (plan.mounts_bytes.size > wire::kInlinePlanLimit || !CanBeMadeTwice(plan)) {
+  if (plan.mounts_bytes.size > wire::kInlinePlanLimit || !CanBeMadeAhead(plan)) {
     return std::nullopt;
   }
   Rehearsal rehearsal;

@@ -43,7 +43,8 @@ class PrivateBytes {
 
 class Rehearsal {
  public:
-  // Nothing where the mounts of this plan cannot be made twice or do not fit into a packet.
+  // Nothing where the mounts of this plan cannot be made twice, where they cover parts of the
+  // host's trees, or where they do not fit into a packet.
   static std::optional<Rehearsal> Of(const plan::Plan& plan);
 
   // The same mounts, of the same files.

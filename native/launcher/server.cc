@@ -27,6 +27,9 @@ constexpr std::uint64_t kSpareTag = 1;
 constexpr std::uint64_t kMountsTag = UINT64_MAX;
 constexpr std::uint64_t kNanosecondsPerMillisecond = 1000000;
 constexpr int kGroupPatienceMs = 10;
+// wallTime counts from the command's start. A start can be held up by whoever owns a file that it
+// needs (a lease, a file system that does not answer): not for longer than this.
+constexpr std::uint64_t kStartPatienceNs = 5000000000;
 
 // What of a cell an event is about: in the lowest two bits of its tag.
 enum class Part : std::uint64_t { kChannel = 0, kInit = 1, kMemory = 2 };
@@ -308,6 +311,9 @@ void Server::StartCell(const Request& request) {
     }
     Send(MakeFailedEvent(request.cell, {Stage::k_clone, error, "epoll_ctl", ""}));
     return;
+  }
+  if (cell->wall_limit_ns != 0) {
+    cell->deadline_ns = sys::MonotonicNow() + cell->wall_limit_ns + kStartPatienceNs;
   }
   cells_.emplace(request.cell, std::move(started.Value()));
 }

@@ -62,6 +62,9 @@ Failure WhyNotStarted(const Cell& cell) {
   if (cell.cause == wire::EndCause::kMemory || (group != nullptr && group->RanOutOfMemory())) {
     return {Stage::k_limits, ENOMEM, "clone", "the limit on memory is too small to start in"};
   }
+  if (cell.cause == wire::EndCause::kWallTime) {
+    return {Stage::k_exec, ETIMEDOUT, "execve", "limits.wallTime and five seconds are over"};
+  }
   return {Stage::k_init, 0, "waitid", "the cell was killed before its command started"};
 }
 

@@ -4,14 +4,11 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/random.h>
-#include <sys/socket.h>
-#include <sys/un.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstddef>
-#include <cstdio>
 #include <string>
 
 #include "native/linux/syscalls.h"
@@ -20,30 +17,20 @@ namespace cloister {
 
 namespace {
 
-constexpr char kReservation[] = "reservation of a host id";
-
 Failure IdsFailure(int error, const char* syscall, std::string detail) {
   return {Stage::k_ids, error, syscall, std::move(detail)};
 }
 
-// A name in the abstract socket namespace can be bound once: it reserves the id among all launchers
-// of this network namespace, and the kernel drops it with the process, however that ends. No file
-// is left behind.
-Result<UniqueFd> Reserve(std::uint32_t id) {
-  UniqueFd fd(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (!fd.Valid()) {
-    return IdsFailure(errno, "socket", kReservation);
-  }
-  sockaddr_un address = {};
-  address.sun_family = AF_UNIX;
-  const int length =
-      std::snprintf(address.sun_path + 1, sizeof(address.sun_path) - 1, "cloister-host-id-%u", id);
-  const auto size =
-      static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + static_cast<unsigned>(length));
-  if (bind(fd.Get(), reinterpret_cast<sockaddr*>(&address), size) != 0) {
-    return IdsFailure(errno, "bind", kReservation);
-  }
-  return fd;
+// In memory, and root's in every ordinary system. The file stays: who removed it would let two
+// launchers lock different ones.
+constexpr const char* kLockFiles[] = {"/run/cloister-host-ids", "/dev/shm/cloister-host-ids",
+                                      "/tmp/cloister-host-ids"};
+
+// Somebody else's file would let him take every id, and know who takes which.
+bool IsRootsOwn(int fd) {
+  struct stat status = {};
+  return fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_uid == 0 &&
+         (status.st_mode & 077) == 0;
 }
 
 std::optional<Failure> WriteMap(pid_t pid, const char* name, const std::string& text) {
@@ -68,6 +55,39 @@ std::string MountMap(std::uint32_t id) {
 }
 
 }  // namespace
+
+std::optional<Failure> HostIdLocks::Open() {
+  int error = 0;
+  for (const char* path : kLockFiles) {
+    UniqueFd file(open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600));
+    if (file.Valid() && IsRootsOwn(file.Get())) {
+      file_ = std::move(file);
+      return std::nullopt;
+    }
+    error = file.Valid() ? EPERM : errno;
+  }
+  return IdsFailure(error, "open", "/run/cloister-host-ids");
+}
+
+Result<bool> HostIdLocks::Reserve(std::uint32_t id) {
+  if (!file_.Valid()) {
+    if (std::optional<Failure> failure = Open()) {
+      return *std::move(failure);
+    }
+  }
+  struct flock lock = {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  lock.l_start = id - kFirstHostId;
+  lock.l_len = 1;
+  if (fcntl(file_.Get(), F_OFD_SETLK, &lock) == 0) {
+    return true;
+  }
+  if (errno == EAGAIN || errno == EACCES) {
+    return false;
+  }
+  return IdsFailure(errno, "fcntl", "F_OFD_SETLK");
+}
 
 Result<int> HostId::MountNamespace() {
   if (namespace_.Valid()) {
@@ -123,8 +143,8 @@ Result<std::unique_ptr<HostId>> HostIdPool::Take() {
     return id;
   }
   if (!seeded_) {
-    // Launchers of different network namespaces do not see each other's reservations; a random
-    // start makes a meeting unlikely.
+    // Launchers that do not see the same file, of another container say, do not see each other's
+    // reservations; a random start makes a meeting unlikely.
     std::uint32_t start = 0;
     if (getrandom(&start, sizeof(start), 0) != sizeof(start)) {
       return IdsFailure(errno, "getrandom", "");
@@ -135,15 +155,20 @@ Result<std::unique_ptr<HostId>> HostIdPool::Take() {
   for (std::uint32_t tries = 0; tries < kHostIdCount; ++tries) {
     const std::uint32_t id = kFirstHostId + next_;
     next_ = (next_ + 1) % kHostIdCount;
-    Result<UniqueFd> reservation = Reserve(id);
-    if (reservation.Ok()) {
-      return std::make_unique<HostId>(id, std::move(reservation.Value()));
+    // A lock does not keep its own owner out.
+    if (ours_[id - kFirstHostId]) {
+      continue;
     }
-    if (reservation.Error().error != EADDRINUSE) {
-      return reservation.Error();
+    Result<bool> reserved = locks_.Reserve(id);
+    if (!reserved.Ok()) {
+      return reserved.Error();
+    }
+    if (reserved.Value()) {
+      ours_[id - kFirstHostId] = true;
+      return std::make_unique<HostId>(id);
     }
   }
-  return IdsFailure(EAGAIN, "bind", "every host id is in use");
+  return IdsFailure(EAGAIN, "fcntl", "every host id is in use");
 }
 
 std::optional<Failure> WriteIdMaps(pid_t pid, std::uint32_t inner_uid, std::uint32_t inner_gid,

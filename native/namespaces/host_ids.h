@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "native/base/unique_fd.h"
@@ -23,11 +24,24 @@ namespace cloister {
 inline constexpr std::uint32_t kFirstHostId = 0x7f000000;  // 2130706432
 inline constexpr std::uint32_t kHostIdCount = 0x10000;
 
-// One id, reserved on this machine for as long as the object lives, and in use by at most one cell.
+// Reserves ids among all launchers that see the same file, by locks on its bytes: only root can
+// take them, and the kernel drops them with the launcher, however that ends (F_OFD_SETLK, 3.15).
+class HostIdLocks {
+ public:
+  // True: reserved. False: somebody else has it.
+  Result<bool> Reserve(std::uint32_t id);
+
+ private:
+  std::optional<Failure> Open();
+
+  UniqueFd file_;
+};
+
+// One id, reserved on this machine for as long as the launcher lives, and in use by at most one
+// cell.
 class HostId {
  public:
-  explicit HostId(std::uint32_t id, UniqueFd reservation)
-      : id_(id), reservation_(std::move(reservation)) {}
+  explicit HostId(std::uint32_t id) : id_(id) {}
 
   [[nodiscard]] std::uint32_t Id() const { return id_; }
 
@@ -38,7 +52,6 @@ class HostId {
 
  private:
   std::uint32_t id_;
-  UniqueFd reservation_;
   UniqueFd namespace_;
 };
 
@@ -50,7 +63,9 @@ class HostIdPool {
   void GiveBack(std::unique_ptr<HostId> id) { free_.push_back(std::move(id)); }
 
  private:
+  HostIdLocks locks_;
   std::vector<std::unique_ptr<HostId>> free_;
+  std::vector<bool> ours_ = std::vector<bool>(kHostIdCount);
   std::uint32_t next_ = 0;
   bool seeded_ = false;
 };

@@ -183,4 +183,34 @@ describe.each(USERS)('stdio of a cell, as %s', (user) => {
     expect(result).toMatchObject({ code: 'ERR_CLOISTER_SETUP', stage: 'clone', causeCode: 'EBADF' });
     expect(result!.message).toContain('descriptor 999');
   });
+
+  it('does not hand out the socket to its own launcher', async () => {
+    const result = await inSubprocess(
+      async ({ runIsolated, spawnIsolated, failureOf, fs }) => {
+        await runIsolated('true');
+        // Type 5 is SOCK_SEQPACKET (/proc/net/unix).
+        const packets = fs
+          .readFileSync('/proc/net/unix', 'utf8')
+          .split('\n')
+          .map((line) => line.split(/\s+/))
+          .filter((words) => words[4] === '0005')
+          .map((words) => `socket:[${words[6]!}]`);
+        const own = fs.readdirSync('/proc/self/fd').filter((name) => {
+          try {
+            return packets.includes(fs.readlinkSync(`/proc/self/fd/${name}`));
+          } catch {
+            return false; // the descriptor of the list itself
+          }
+        });
+        const failures = await Promise.all(
+          own.map((name) =>
+            failureOf(() => spawnIsolated('true', [], { stdio: ['ignore', 'pipe', 'pipe', Number(name)] }).outcome),
+          ),
+        );
+        return failures.map((failure) => failure?.message);
+      },
+      { user },
+    );
+    expect(result).toEqual([expect.stringMatching(/descriptor \d+ is cloister's own: EBADF/)]);
+  });
 });

@@ -176,4 +176,35 @@ describe.each(USERS)('AbortSignal and disposal, as %s', (user) => {
     expect(result.wallTime).toBeGreaterThanOrEqual(99);
     expect(result.wallTime).toBeLessThan(350);
   });
+
+  it('takes a signal at the word of its class, whatever members somebody gave it', async () => {
+    const result = await inSubprocess(
+      async ({ spawnIsolated, failureOf, descendants }) => {
+        const controller = new AbortController();
+        const angry = (): never => {
+          throw new Error('not this way');
+        };
+        Object.defineProperties(controller.signal, {
+          addEventListener: { value: angry },
+          removeEventListener: { value: angry },
+          aborted: { get: angry },
+          reason: { get: angry },
+        });
+        const child = spawnIsolated('sleep', ['20'], { signal: controller.signal });
+        child.on('error', () => undefined);
+        controller.abort();
+        const aborted = await failureOf(() => child.outcome);
+        const fake = await failureOf(() =>
+          spawnIsolated('true', [], { signal: Object.create(AbortSignal.prototype) as AbortSignal }),
+        );
+        return {
+          aborted: aborted?.name,
+          fake: fake?.code,
+          left: descendants().filter(({ name }) => name === 'sleep').length,
+        };
+      },
+      { user },
+    );
+    expect(result).toEqual({ aborted: 'AbortError', fake: 'ERR_CLOISTER_POLICY', left: 0 });
+  });
 });

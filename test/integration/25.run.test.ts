@@ -1,6 +1,10 @@
-import { describe, expect, it } from 'vitest';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+
+import { describe, expect, it, onTestFinished } from 'vitest';
 
 import { inSubprocess, USERS } from '../support/in-subprocess.js';
+import { idOf, scratch } from '../support/scratch.js';
 
 describe.each(USERS)('runIsolated, as %s', (user) => {
   it('collects both outputs, the exit code and what was used', async () => {
@@ -143,5 +147,48 @@ describe.each(USERS)('runIsolated, as %s', (user) => {
       { user },
     );
     expect(result).toBe('3000\n100001\n');
+  });
+
+  it('ends with the cell, though somebody outside holds the output open', async () => {
+    const folder = scratch(user);
+    const holder = spawn(
+      'python3',
+      [
+        '-c',
+        `import socket, sys, time
+server = socket.socket(socket.AF_UNIX)
+server.bind(sys.argv[1])
+server.listen()
+print('ready', flush=True)
+peer = server.accept()[0]
+held = socket.recv_fds(peer, 1, 2)
+peer.send(b'x')
+time.sleep(60)`,
+        `${folder}/socket`,
+      ],
+      { stdio: ['ignore', 'pipe', 'inherit'], ...(user === 'nobody' ? { uid: idOf(user), gid: idOf(user) } : {}) },
+    );
+    onTestFinished(() => {
+      holder.kill('SIGKILL');
+    });
+    await once(holder.stdout, 'data');
+    const result = await inSubprocess(
+      async ({ runIsolated, data }) => {
+        const { folder } = data as { folder: string };
+        const send = `import socket, sys
+peer = socket.socket(socket.AF_UNIX)
+peer.connect(sys.argv[1])
+print('written', flush=True)
+socket.send_fds(peer, [b'x'], [1, 2])
+peer.recv(1)`;
+        const { reason, stdout, stderr } = await runIsolated('python3', ['-c', send, `${folder}/socket`], {
+          unveil: { [folder]: 'r' },
+        });
+        return { reason, stdout, stderr };
+      },
+      { user, data: { folder } },
+    );
+    expect(result).toEqual({ reason: 'exited', stdout: 'written\n', stderr: '' });
+    expect(holder.exitCode).toBeNull();
   });
 });
