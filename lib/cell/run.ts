@@ -10,7 +10,9 @@ import { CellProcess } from './process.js';
 
 /**
  * Runs a program in a cell to its end and collects what it wrote. What the program did, a non-zero exit code or a signal included, is the result; the promise
- * rejects where the program could not be started, or where `input` is a stream that fails.
+ * rejects where the program could not be started, where `input` is a stream that fails, or with Node's ERR_STRING_TOO_LONG where the output does not fit into a
+ * string (512 MiB): `limits.output` bounds it, and without it the caller's memory does. The cell's end is the end: a process outside that was sent one of the
+ * pipes is not waited for.
  *
  * @param command - As for spawnIsolated.
  * @param options - As for spawnIsolated, and `input`, `encoding`.
