@@ -2,6 +2,7 @@
 
 import { cpSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { deflateSync } from 'node:zlib';
 
 import { describe, expect, it } from 'vitest';
 
@@ -48,6 +49,50 @@ describe.each(CALLERS)('as %s', { timeout: 120_000 }, (caller) => {
     expect((await python('print(sum(range(10)))')).output).toMatch(/^45\n-- exited, exit code 0, /u);
     expect((await python('print(open("/etc/shadow").read())')).output).toContain('FileNotFoundError');
     expect((await python('while True: pass')).output).toMatch(/^-- wall-time, SIGKILL, /u);
+  });
+
+  it('serve-files serves its folder, and an exploit of it reads, connects and runs nothing', async () => {
+    const ask = `const [url] = process.argv.slice(2);
+for (const name of ['page', 'link', 'missing', '?connect=' + new URL(url).port, '?run=echo+ran']) {
+  process.stdout.write(await (await fetch(url + name)).text());
+}`;
+    const serve = (option: string) =>
+      run(
+        `mkdir public; echo text > public/page; ln -s ../secret public/link
+         node ${EXAMPLES}/serve-files.mjs public ${option} > url 2> /dev/null & server=$!
+         until [ -s url ]; do sleep 0.05; done; node ask.mjs $(cat url); kill $server`,
+        { secret: 'secret\n', 'ask.mjs': ask },
+      );
+    expect((await serve('--unrestricted')).output).toBe('text\nsecret\nENOENT\nconnected\nran\n\n');
+    expect((await serve('')).output).toBe('text\nEACCES\nENOENT\nEPERM\nEPERM\n');
+  });
+
+  it('convert-image converts, and a decoder that was taken over dies of what it opens', async () => {
+    const part = (type: string, data: Buffer): Buffer => {
+      const size = Buffer.alloc(4);
+      size.writeUInt32BE(data.length);
+      return Buffer.concat([size, Buffer.from(type), data, Buffer.alloc(4)]);
+    };
+    // Two pixels by two, red green blue; the second line as a difference to the first (filter 2).
+    const header = Buffer.from([0, 0, 0, 2, 0, 0, 0, 2, 8, 2, 0, 0, 0]);
+    const lines = Buffer.from([0, 255, 255, 255, 0, 0, 0, 2, 1, 1, 1, 100, 100, 100]);
+    const image = Buffer.concat([
+      Buffer.from('\u0089PNG\r\n\u001a\n', 'latin1'),
+      part('IHDR', header),
+      part('IDAT', deflateSync(lines)),
+    ]);
+    const command = `base64 -d < encoded > a.png; node ${EXAMPLES}/convert-image.mjs a.png a.pgm`;
+    const files = { encoded: image.toString('base64') };
+    const converted = await run(`${command} && tail -c 4 a.pgm | od -An -tu1`, files);
+    expect(converted).toEqual({ output: ' 255   0   0 100\n', status: 0 });
+    const attacked = await run(
+      `${command}; EXPLOIT=/etc/passwd node ${EXAMPLES}/convert-image.mjs a.png b.pgm; echo "status $?"`,
+      files,
+    );
+    expect(attacked.output).toMatch(/cloister: system call openat\([^\n]*\n/u);
+    expect(attacked.output).toContain('status 159');
+    const broken = await run(`echo broken > a.png; node ${EXAMPLES}/convert-image.mjs a.png a.pgm`);
+    expect(broken).toEqual({ output: 'a.png: no PNG image\n', status: 1 });
   });
 
   it('compile runs what was built, and gives the compiler nothing to find', async () => {
