@@ -12,7 +12,7 @@ const modules = {
   restrict: { may: ['policy', 'plan', 'filter', 'host', 'native', 'errors', 'util'] },
   cell: { may: ['policy', 'plan', 'filter', 'host', 'native', 'errors', 'util'] },
   isolate: { may: ['cell', 'restrict', 'policy', 'errors', 'util'] },
-  extract: { may: ['cell', 'restrict', 'policy', 'errors', 'util'] },
+  archive: { may: ['cell', 'policy', 'errors', 'util'] },
 };
 
 /** A module is a folder of lib/, a file of that name beside it, or both. */
@@ -36,7 +36,15 @@ const layering = Object.entries(modules).flatMap(([name, { may, types = [] }]) =
 ]);
 
 /** Runtime dependencies that have one place in the code. */
-const places = { zod: '^lib/(policy|filter)/', commander: '^lib/cli/', picocolors: '^lib/cli/' };
+const places = {
+  zod: '^lib/(policy|filter)/',
+  commander: '^lib/cli/',
+  picocolors: '^lib/cli/',
+  'cli-progress': '^lib/cli/',
+  ...Object.fromEntries(
+    ['yauzl', 'tar-stream', 'seek-bzip', 'xz-decompress', 'zstddec'].map((name) => [name, '^lib/archive/worker/']),
+  ),
+};
 
 const single = Object.entries(places).map(([dependency, place]) => ({
   name: `only-place-of-${dependency}`,
@@ -64,10 +72,29 @@ export default {
     },
     {
       name: 'no-development-dependency',
-      comment: 'What is shipped needs nothing that is not installed with it.',
+      comment:
+        'What is shipped needs nothing that is not installed with it. The unpacker is shipped as one file with its libraries in it.',
       severity: 'error',
-      from: { path: '^lib/' },
+      from: { path: '^lib/', pathNot: '^lib/archive/worker/' },
       to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['type-only'] },
+    },
+    {
+      name: 'unpacker-apart',
+      comment: 'What parses archives runs in the cell alone.',
+      severity: 'error',
+      from: { path: '^lib/', pathNot: '^lib/archive/worker/' },
+      to: { path: '^lib/archive/worker/' },
+    },
+    {
+      name: 'unpacker-small',
+      comment: 'The cell has the unpacker and what both sides agree on.',
+      severity: 'error',
+      from: { path: '^lib/archive/worker/' },
+      to: {
+        path: '^lib/',
+        pathNot: '^lib/archive/(worker/|(names|links|messages)\\.ts$)',
+        dependencyTypesNot: ['type-only'],
+      },
     },
     {
       name: 'lib-stays-within-lib',

@@ -38,6 +38,18 @@ function moduleBuild() {
   };
 }
 
+/** The unpacker of cloister/archive: one file with its libraries, so that the cell it runs in needs no folder of packages. */
+function unpackerBundle() {
+  return {
+    ...shared,
+    entry: { 'archive/worker': 'lib/archive/worker/main.ts' },
+    format: 'esm',
+    dts: false,
+    deps: { alwaysBundle: /^/, onlyBundle: false },
+    logLevel: 'warn',
+  };
+}
+
 /** Declarations for CommonJS callers, each with all that it needs. */
 function commonJsDeclarations() {
   return {
@@ -87,6 +99,7 @@ async function main() {
   const [fresh, commonjs, old] = ['esm', 'cjs', 'old'].map((name) => path.join(scratch, name));
   const started = new Date();
   await build({ ...moduleBuild(), cwd: root, outDir: fresh });
+  await build({ ...unpackerBundle(), cwd: root, outDir: fresh });
   await build({ ...commonJsDeclarations(), cwd: root, outDir: commonjs });
   writeDoorways(fresh, commonjs);
   const command = path.join(fresh, 'cli', 'main.js');

@@ -12,6 +12,8 @@ packages=(
   clang-format-19 clang-tidy-19 shellcheck binutils
   # Tests: an unprivileged caller (setpriv), process listings (ps), capabilities of files.
   util-linux procps libcap2-bin
+  # Tests of cloister/archive: archives as other programs make and unpack them.
+  unzip zip libarchive-tools zstd xz-utils bzip2
   # Benchmarks compare with it.
   bubblewrap
 )

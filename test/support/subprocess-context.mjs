@@ -16,6 +16,7 @@ export async function makeContext(data) {
   return {
     ...cloister,
     data,
+    archive: () => import('cloister/archive'),
     packageUrl: import.meta.resolve('cloister'),
     childProcess,
     events,

@@ -1,0 +1,182 @@
+/**
+ * What the unpacker has left, looked at from outside. The unpacker may have been taken over by the archive, so nothing it said counts here: only directories, regular
+ * files and symbolic links that stay inside pass, with plain permissions, owned by the caller, within the limits. It is called when nothing of the cell is alive any
+ * more, so what was looked at does not change.
+ */
+
+import type { Stats } from 'node:fs';
+
+import type { ArchiveLimits } from '../policy/archive-options.js';
+import type { HeldDirectory } from './held-directory.js';
+import { LinkChecker, type TreeNode } from './links.js';
+import { DEEPEST, LONGEST_PATH, nameProblem, showName, targetProblem } from './names.js';
+
+/** Permissions for the owner may be there whatever the umask: without them the caller could not read what is his. */
+const OTHERS = 0o077;
+const SPECIAL_BITS = 0o7000;
+const BATCH = 256;
+
+export interface Expected {
+  readonly limits: ArchiveLimits;
+  readonly umask: number;
+  readonly uid: number;
+}
+
+export interface Found {
+  /** Bytes of all files; one with several names counts once. */
+  readonly bytes: number;
+  /** Names in the tree, directories that the archive only implies included. */
+  readonly names: number;
+}
+
+/** What must not be there. */
+export class Unexpected extends Error {
+  /** As shown, relative to the top. */
+  readonly entry: string;
+
+  constructor(entry: string, problem: string) {
+    super(problem);
+    this.entry = entry;
+  }
+}
+
+/** @throws Unexpected */
+export async function verifyTree(top: HeldDirectory, expected: Expected): Promise<Found> {
+  const verifier = new Verifier(expected, top.stat());
+  await verifier.walk(top, '', 0);
+  await verifier.finish();
+  return { bytes: verifier.bytes, names: verifier.names };
+}
+
+interface HardLinked {
+  readonly path: string;
+  readonly expected: bigint;
+  found: bigint;
+}
+
+class Verifier {
+  readonly #expected: Expected;
+  readonly #device: number;
+  readonly #tree = new Map<string, TreeNode>();
+  readonly #hardLinked = new Map<string, HardLinked>();
+  names = 0;
+  bytes = 0;
+
+  constructor(expected: Expected, top: Stats) {
+    this.#expected = expected;
+    this.#device = top.dev;
+  }
+
+  async walk(directory: HeldDirectory, above: string, depth: number): Promise<void> {
+    for (const bytes of directory.names()) {
+      const name = bytes.toString('utf8');
+      const path = above === '' ? name : `${above}/${name}`;
+      this.#name(path, name, depth);
+      const status = directory.inspect(bytes);
+      if (status === null) {
+        throw new Unexpected(showName(path), 'has disappeared');
+      }
+      this.#inspect(directory, bytes, path, status);
+      if (status.isDirectory()) {
+        const inner = directory.open(bytes);
+        try {
+          await this.walk(inner, path, depth + 1);
+        } finally {
+          inner.close();
+        }
+      }
+      if (this.names % BATCH === 0) {
+        // Others have a turn: this runs in the caller's process.
+        await new Promise(setImmediate);
+      }
+    }
+  }
+
+  #name(path: string, name: string, depth: number): void {
+    const { entries } = this.#expected.limits;
+    const problem = nameProblem(name) ?? (depth > DEEPEST ? 'is too deep' : null);
+    if (problem !== null || Buffer.byteLength(path) > LONGEST_PATH) {
+      throw new Unexpected(showName(path), problem ?? 'has a path that is too long');
+    }
+    // Each entry may imply directories: a tree of nothing but those is bounded by the length of their names.
+    if (++this.names > entries * (DEEPEST + 1)) {
+      throw new Unexpected(showName(path), 'is one of more names than the archive may have entries');
+    }
+  }
+
+  #inspect(directory: HeldDirectory, name: Buffer, path: string, status: Stats): void {
+    const { uid, umask } = this.#expected;
+    const refuse = (problem: string): never => {
+      throw new Unexpected(showName(path), problem);
+    };
+    if (status.dev !== this.#device || status.uid !== uid) {
+      refuse(status.uid === uid ? 'is on another file system' : `belongs to user ${status.uid}`);
+    }
+    if (status.isSymbolicLink()) {
+      const to = directory.linkTarget(name).toString('utf8');
+      const problem = targetProblem(to);
+      this.#tree.set(path, problem === null ? { to } : refuse(problem));
+      return;
+    }
+    if (!status.isDirectory() && !status.isFile()) {
+      refuse('is neither a file, a directory nor a link');
+    }
+    if ((status.mode & SPECIAL_BITS) !== 0 || (status.mode & umask & OTHERS) !== 0) {
+      refuse(`has the permissions ${(status.mode & 0o7777).toString(8)}`);
+    }
+    this.#tree.set(path, status.isDirectory() ? 'directory' : 'file');
+    if (status.isFile()) {
+      this.#file(directory, name, path, status, refuse);
+    }
+  }
+
+  #file(
+    directory: HeldDirectory,
+    name: Buffer,
+    path: string,
+    { size, nlink }: Stats,
+    refuse: (problem: string) => never,
+  ): void {
+    const { fileSize, totalSize } = this.#expected.limits;
+    if (nlink > 1 && this.#isOtherName(directory, name, path)) {
+      return;
+    }
+    // The size that is read, not the blocks that are allocated: a sparse file is as long as it says.
+    this.bytes += size;
+    if (size > fileSize || this.bytes > totalSize) {
+      refuse(size > fileSize ? 'is larger than limits.fileSize' : 'goes beyond limits.totalSize');
+    }
+  }
+
+  /** Counts the names of a file: one with more links than names in the tree is a file of somebody else as well. */
+  #isOtherName(directory: HeldDirectory, name: Buffer, path: string): boolean {
+    const { ino, nlink } = directory.inspectExactly(name);
+    const key = ino.toString();
+    const known = this.#hardLinked.get(key);
+    if (known !== undefined) {
+      known.found++;
+      return true;
+    }
+    this.#hardLinked.set(key, { path, expected: nlink, found: 1n });
+    return false;
+  }
+
+  async finish(): Promise<void> {
+    for (const { path, expected, found } of this.#hardLinked.values()) {
+      if (expected !== found) {
+        throw new Unexpected(showName(path), 'is a hard link to a file outside');
+      }
+    }
+    const checker = new LinkChecker(this.#tree);
+    let checked = 0;
+    for (const [path, node] of this.#tree) {
+      const problem = typeof node === 'object' ? checker.problem(path, node.to) : null;
+      if (problem !== null) {
+        throw new Unexpected(showName(path), problem);
+      }
+      if (++checked % BATCH === 0) {
+        await new Promise(setImmediate);
+      }
+    }
+  }
+}
