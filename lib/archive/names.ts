@@ -1,7 +1,7 @@
 /** What a name in an archive may be. Used twice: by the unpacker, and from outside on what it has left. Pure. */
 
 /** Bytes of one name: NAME_MAX of Linux file systems. */
-export const LONGEST_NAME = 255;
+const LONGEST_NAME = 255;
 /** Bytes of a path. With the destination in front of it, it still fits into PATH_MAX (4096) in most places. */
 export const LONGEST_PATH = 3072;
 /** Directories above an entry. Deeper trees break programs that walk them by recursion. */

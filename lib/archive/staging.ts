@@ -3,9 +3,10 @@
 import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdirSync, renameSync, rmdirSync, unlinkSync } from 'node:fs';
 import { constants, homedir } from 'node:os';
+import { basename } from 'node:path';
 
 import { CloisterError, errnoName, notFound, policyError } from '../errors.js';
-import { basename, dirname, isWithin, join } from '../util/paths.js';
+import { dirname, isWithin, join } from '../util/paths.js';
 import { HeldDirectory } from './held-directory.js';
 
 const TREE = 'tree';

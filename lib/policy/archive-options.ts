@@ -35,7 +35,7 @@ export interface ArchiveLimits {
 }
 
 /** In force where the options are silent. docs/archives.md says why. */
-export const ARCHIVE_LIMITS: ArchiveLimits = {
+const ARCHIVE_LIMITS: ArchiveLimits = {
   entries: 200_000,
   totalSize: 8 * 2 ** 30,
   fileSize: 8 * 2 ** 30,
