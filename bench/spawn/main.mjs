@@ -14,7 +14,7 @@ import { contenders, ended, measure } from './contenders.mjs';
 const MEGABYTE = 1024 * 1024;
 const IN_FLIGHT = 8;
 // Rounds that do not count: the contenders are compared as in a service that has been running for a while.
-const WARM_UP = 50;
+const WARM_UP = 300;
 
 const { values } = parseArgs({
   options: { rounds: { type: 'string', default: '150' }, seconds: { type: 'string', default: '3' } },
