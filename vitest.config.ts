@@ -33,7 +33,8 @@ export default defineConfig({
       reporter: ['text-summary', 'html'],
     },
     projects: [
-      project('unit'),
+      // Random policies and plans by the thousand: a slow machine takes longer than the usual limit.
+      project('unit', { testTimeout: 60_000 }),
       project('types', {
         include: [],
         // Errors outside of the type tests themselves are the business of "npm run check:types".
