@@ -9,7 +9,7 @@ import { includesOf, nativeFiles, root } from './native-includes.mjs';
 const layers = [
   { folders: ['base', 'linux'], joined: true },
   { folders: ['plan', 'wire'], joined: true },
-  { folders: ['seccomp', 'landlock', 'mounts', 'namespaces', 'caps', 'limits', 'probe'], joined: true },
+  { folders: ['seccomp', 'landlock', 'mounts', 'namespaces', 'caps', 'limits', 'probe', 'violations'], joined: true },
   { folders: ['threads', 'launcher'], joined: false },
   { folders: ['binding'], joined: false },
 ];

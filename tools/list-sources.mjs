@@ -7,7 +7,7 @@ import path from 'node:path';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-const shared = ['base', 'linux', 'plan', 'wire', 'seccomp', 'landlock'];
+const shared = ['base', 'linux', 'plan', 'wire', 'seccomp', 'landlock', 'violations'];
 const mechanisms = ['mounts', 'namespaces', 'caps', 'limits', 'probe'];
 
 /** Folders below native/ whose sources make up each product. */

@@ -8,8 +8,8 @@ import { formatPath } from './path.js';
 import { isProvided, refusePath } from './powerful-paths.js';
 import type { ParsedLimits, ParsedOptions, ParsedPolicy } from './schema.js';
 import type { ParsedMount } from './schema-mounts.js';
-import type { StdioEntry } from './types.js';
-import type { CellPolicy, UnveilEntry, ValidLimits, ValidMount, ValidRoot, ValidStdio } from './valid.js';
+import type { OnViolation, StdioEntry } from './types.js';
+import type { CellPolicy, TcpPorts, UnveilEntry, ValidLimits, ValidMount, ValidRoot, ValidStdio } from './valid.js';
 
 export interface Normalized {
   readonly policy: CellPolicy;
@@ -40,10 +40,27 @@ export function normalizePolicy(policy: ParsedPolicy, caller: Caller): Normalize
       cwd: tidy(policy.cwd ?? '/'),
       scope: policy.scope,
       capabilities: [...new Set(policy.capabilities ?? [])].sort(),
-      onViolation: policy.onViolation ?? 'kill',
+      pledge: policy.pledge ?? null,
+      seccomp: policy.seccomp ?? null,
+      tcp: normalizePorts(policy.tcp),
+      onViolation: normalizeViolation(policy),
       onUnsupported: policy.onUnsupported ?? 'error',
     },
   };
+}
+
+/** The ports of `tcp`; null where it is absent. */
+export function normalizePorts(tcp: ParsedPolicy['tcp']): TcpPorts | null {
+  return tcp === undefined ? null : { connect: ports(tcp.connect), bind: ports(tcp.bind) };
+}
+
+function ports(list: readonly number[] | undefined): number[] {
+  return [...new Set(list ?? [])].sort((a, b) => a - b);
+}
+
+/** The promise `error` is another way to write it; that both agree has been checked. */
+export function normalizeViolation({ pledge, onViolation }: Pick<ParsedPolicy, 'pledge' | 'onViolation'>): OnViolation {
+  return onViolation ?? (pledge?.includes('error') === true ? 'error' : 'kill');
 }
 
 interface Context {

@@ -3,18 +3,18 @@
 import { type PolicyIssue, policyError } from '../errors.js';
 import { resolveFrom } from '../util/paths.js';
 import { type Caller, currentCaller } from './caller.js';
-import { unveilPath } from './normalize.js';
+import { normalizePorts, normalizeViolation, unveilPath } from './normalize.js';
 import { validate } from './parse.js';
 import { restrictionSchema } from './schema.js';
 import { Snapshot } from './snapshot.js';
 import type { OciSeccompProfile, OnUnsupported, OnViolation, PledgePromise, SeccompPolicy } from './types.js';
-import type { UnveilEntry } from './valid.js';
+import type { TcpPorts, UnveilEntry } from './valid.js';
 
 /** What a process gives up, defaults filled in. Null: not restricted in this respect. */
 export interface SelfPolicy {
   readonly pledge: readonly PledgePromise[] | null;
   readonly unveil: readonly UnveilEntry[] | null;
-  readonly tcp: { readonly connect: readonly number[]; readonly bind: readonly number[] } | null;
+  readonly tcp: TcpPorts | null;
   /** Undefined: the default, which is left out where it would part threads from each other. */
   readonly scope: boolean | undefined;
   readonly seccomp: SeccompPolicy | OciSeccompProfile | null;
@@ -38,17 +38,13 @@ export function parseRestriction(policy: unknown, caller: Caller = currentCaller
   return {
     pledge: pledge ?? null,
     unveil: entries,
-    tcp: tcp === undefined ? null : { connect: ports(tcp.connect), bind: ports(tcp.bind) },
+    tcp: normalizePorts(tcp),
     scope,
     seccomp: seccomp ?? null,
     capabilities: restricts ? [...new Set(capabilities ?? [])].sort() : null,
-    onViolation: parsed.onViolation ?? (pledge?.includes('error') === true ? 'error' : 'kill'),
+    onViolation: normalizeViolation(parsed),
     onUnsupported,
   };
-}
-
-function ports(list: readonly number[] | undefined): number[] {
-  return [...new Set(list ?? [])].sort((a, b) => a - b);
 }
 
 function readUnveil(unveil: Readonly<Record<string, string>>, caller: Caller, issues: PolicyIssue[]): UnveilEntry[] {

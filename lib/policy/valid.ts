@@ -2,7 +2,7 @@
 
 import type { Stream } from 'node:stream';
 
-import type { OnUnsupported, OnViolation } from './types.js';
+import type { OciSeccompProfile, OnUnsupported, OnViolation, PledgePromise, SeccompPolicy } from './types.js';
 
 /** The letters of unveil(2), told apart. */
 export interface Permissions {
@@ -81,6 +81,12 @@ export interface ValidLimits {
   readonly asked: readonly string[];
 }
 
+/** Each list sorted, and without repetitions. */
+export interface TcpPorts {
+  readonly connect: readonly number[];
+  readonly bind: readonly number[];
+}
+
 /** What a cell is made from. */
 export interface CellPolicy {
   readonly root: ValidRoot;
@@ -96,6 +102,11 @@ export interface CellPolicy {
   /** Undefined: the default, which may be left out where it adds nothing. */
   readonly scope: boolean | undefined;
   readonly capabilities: readonly string[];
+  /** Null: system calls are not filtered beyond the hardening. */
+  readonly pledge: readonly PledgePromise[] | null;
+  readonly seccomp: SeccompPolicy | OciSeccompProfile | null;
+  /** Null: ports are not restricted. */
+  readonly tcp: TcpPorts | null;
   readonly onViolation: OnViolation;
   readonly onUnsupported: OnUnsupported;
 }

@@ -4,11 +4,11 @@ import { isatty } from 'node:tty';
 
 import { type PolicyIssue, policyError, setupError, unsupported } from '../errors.js';
 import { compileMerged } from '../filter/compile.js';
+import { userPolicy } from '../filter/user-policy.js';
 import type { RestrictFunctions } from '../native/restrict-functions.js';
-import { fromOci } from '../policy/oci.js';
 import type { SignalTargets } from '../policy/promises.js';
 import type { SelfPolicy } from '../policy/parse-restriction.js';
-import type { OciSeccompProfile, SeccompCall, SeccompPolicy, SeccompProgram } from '../policy/seccomp-types.js';
+import type { SeccompCall, SeccompPolicy, SeccompProgram } from '../policy/seccomp-types.js';
 import { hostArch } from '../policy/syscalls/arch.js';
 import { ownCalls, selfProtection } from './own-calls.js';
 import { promisePolicy } from './promises.js';
@@ -44,7 +44,7 @@ export function selfFilter(policy: SelfPolicy, native: RestrictFunctions, signal
     layers.push({ ...promised, rules: [...ownCalls(process.pid, tasks(native)), ...promised.rules] });
   }
   if (seccomp !== null) {
-    layers.push('rules' in seccomp ? seccomp : importProfile(seccomp, policy));
+    layers.push(userPolicy(seccomp, policy.capabilities ?? []));
   }
   const program = compileMerged(layers, { own: [0] });
   refuseEnding(program);
@@ -64,13 +64,6 @@ function settle(): void {
   for (const stream of [isatty(1) ? 'stdout' : '', isatty(2) ? 'stderr' : '']) {
     Reflect.get(process, stream);
   }
-}
-
-function importProfile(profile: OciSeccompProfile, { capabilities }: SelfPolicy): SeccompPolicy {
-  const policy = fromOci(profile, { capabilities: capabilities ?? [] });
-  // Names that this version does not know: nothing that it could allow.
-  delete policy.skipped;
-  return policy;
 }
 
 function tasks(native: RestrictFunctions): number {

@@ -1,6 +1,7 @@
 /** restrictSelf: this very process gives things up, in every thread, for good. */
 
 import { setupError, unsupported } from '../errors.js';
+import { describeCalls } from '../filter/descriptions.js';
 import { loadNative, preloadNative } from '../native/binding.js';
 import { capabilityMask, mask } from '../native/encode.js';
 import type { NativeFailure } from '../native/functions.js';
@@ -21,11 +22,10 @@ import {
 import { FS_RIGHTS } from '../plan/landlock-rights.js';
 import { parseRestriction, type SelfPolicy } from '../policy/parse-restriction.js';
 import type { Enforcement, RestrictionPolicy } from '../policy/types.js';
-import { describeCalls } from './descriptions.js';
 import { failureError } from './failure.js';
 import { arch, type SelfFilter, selfFilter, truncationFiltered } from './filter.js';
 import { type GrantContext, grantMoving, grantPaths, grantReading } from './grants.js';
-import { impliedPaths, impliesPaths } from './implied-paths.js';
+import { impliedPaths, impliesPaths } from '../policy/promises/implied-paths.js';
 import { report } from './report.js';
 
 preloadNative();
@@ -192,7 +192,7 @@ function requestOf({ self, kernel, rights, filter, ruleset, rootClosed }: Prepar
     confineRings: true,
     traps: filter?.traps ?? false,
     filterAllowsReading: filter?.allowsReading ?? false,
-    descriptions: filter?.traps === true ? describeCalls(arch()) : new Uint8Array(0),
+    descriptions: filter?.traps === true ? describeCalls(arch(), self.pledge, { pid: process.pid }) : new Uint8Array(0),
   };
 }
 

@@ -202,42 +202,10 @@ Napi::Value CloseDescriptors(const Napi::CallbackInfo& info) {
   return {};
 }
 
-// The layout of encodeDescriptions in lib/restrict/descriptions.ts.
-std::optional<threads::Descriptions> DecodeDescriptions(std::span<const std::uint8_t> bytes) {
-  ByteReader reader(bytes.data(), bytes.size());
-  threads::Descriptions result;
-  const std::uint32_t calls = reader.Count(9);
-  for (std::uint32_t i = 0; i < calls && reader.Ok(); ++i) {
-    const std::uint32_t number = reader.U32();
-    result.calls.push_back({number, reader.Text()});
-  }
-  const std::uint32_t promises = reader.Count(5);
-  for (std::uint32_t i = 0; i < promises && reader.Ok(); ++i) {
-    result.promises.emplace_back(reader.Text());
-  }
-  const std::uint32_t allowances = reader.Count(12);
-  for (std::uint32_t i = 0; i < allowances && reader.Ok(); ++i) {
-    threads::Allowance allowance = {reader.U32(), reader.U32(), {}};
-    const std::uint32_t conditions = reader.Count(28);
-    for (std::uint32_t j = 0; j < conditions && reader.Ok(); ++j) {
-      const std::uint32_t index = reader.U32();
-      const auto comparison = static_cast<threads::Comparison>(reader.U32());
-      const bool wide = reader.Flag();
-      const std::uint64_t value = reader.U64();
-      allowance.conditions.push_back({index, comparison, wide, value, reader.U64()});
-    }
-    result.allowances.push_back(std::move(allowance));
-  }
-  if (!reader.Ok() || reader.Remaining() != 0) {
-    return std::nullopt;
-  }
-  return result;
-}
-
 struct Asked {
   threads::Request request;
   std::vector<sock_filter> filter;
-  std::optional<threads::Descriptions> descriptions;
+  std::optional<violations::Descriptions> descriptions;
 };
 
 std::optional<Asked> ReadRequest(const Napi::Value& value) {
@@ -278,7 +246,7 @@ std::optional<Asked> ReadRequest(const Napi::Value& value) {
     std::memcpy(asked.filter.data(), filter->data(), filter->size());
   }
   if (!words->empty()) {
-    asked.descriptions = DecodeDescriptions(*words);
+    asked.descriptions = violations::DecodeDescriptions(*words);
     if (!asked.descriptions) {
       return std::nullopt;
     }

@@ -7,8 +7,8 @@
 #include <cerrno>
 
 #include "native/child/context.h"
-#include "native/child/text.h"
 #include "native/linux/syscalls.h"
+#include "native/linux/text.h"
 
 namespace cloister::child {
 

@@ -1,8 +1,8 @@
 #include <sys/socket.h>
 
 #include "native/child/context.h"
-#include "native/child/text.h"
 #include "native/linux/syscalls.h"
+#include "native/linux/text.h"
 
 namespace cloister::child {
 

@@ -6,8 +6,8 @@
 #include <cerrno>
 
 #include "native/child/mounts.h"
-#include "native/child/text.h"
 #include "native/linux/syscalls.h"
+#include "native/linux/text.h"
 
 namespace cloister::child {
 

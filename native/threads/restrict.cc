@@ -9,8 +9,8 @@
 #include <mutex>
 
 #include "native/base/unique_fd.h"
-#include "native/child/text.h"
 #include "native/linux/signals.h"
+#include "native/linux/text.h"
 #include "native/threads/rehearsal.h"
 #include "native/threads/rings.h"
 #include "native/threads/sigsys.h"
@@ -46,7 +46,7 @@ const char* StageOf(const Problem& problem) {
 
 // Some threads are restricted, others not, and nothing undoes it.
 [[noreturn]] void EndHalfRestricted(const Problem& problem, int tid) noexcept {
-  child::TextBuffer<256> line;
+  TextBuffer<256> line;
   line.Add("cloister: thread ")
       .Add(static_cast<std::uint64_t>(tid))
       .Add(" could not be restricted (");

@@ -7,9 +7,9 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "native/child/text.h"
 #include "native/linux/io_uring.h"
 #include "native/linux/syscalls.h"
+#include "native/linux/text.h"
 #include "native/threads/ring_swap.h"
 
 namespace cloister::threads {
@@ -43,7 +43,7 @@ bool IsRing(const char* name) noexcept {
   char target[sizeof(kRingName) + 1] = {};
   const long length = sys::Call(SYS_readlinkat, g_descriptors, sys::Arg(name), sys::Arg(target),
                                 sizeof(target) - 1);
-  return length == sizeof(kRingName) - 1 && child::SameText(target, kRingName);
+  return length == sizeof(kRingName) - 1 && SameText(target, kRingName);
 }
 
 int NumberOf(const char* name) noexcept {
@@ -188,7 +188,7 @@ RingProblem FindMappings() noexcept {
 
 // What the kernel tells of a ring; nothing where files are restricted already.
 RingProblem Inspect(const Ring& ring) noexcept {
-  child::TextBuffer<40> path;
+  TextBuffer<40> path;
   path.Add("/proc/self/fdinfo/").Add(static_cast<std::uint64_t>(ring.fd));
   const long fd = sys::Openat(AT_FDCWD, path.Text(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) {

@@ -6,8 +6,8 @@
 #include <cerrno>
 #include <cstring>
 
-#include "native/child/text.h"
 #include "native/linux/syscalls.h"
+#include "native/linux/text.h"
 
 namespace cloister::threads {
 
@@ -72,7 +72,7 @@ long TaskList::Count() const noexcept {
 }
 
 long TaskList::Open(int tid, const char* file) const noexcept {
-  child::TextBuffer<48> path;
+  TextBuffer<48> path;
   path.Add(static_cast<std::uint64_t>(tid)).Add("/").Add(file);
   return sys::Openat(directory_, path.Text(), O_RDONLY | O_CLOEXEC);
 }

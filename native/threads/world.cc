@@ -5,8 +5,8 @@
 #include <cerrno>
 #include <cstring>
 
-#include "native/child/text.h"
 #include "native/linux/syscalls.h"
+#include "native/linux/text.h"
 #include "native/threads/status.h"
 
 namespace cloister::threads {

@@ -1,12 +1,12 @@
 // Text without the C library's string and formatting functions. Child-safe.
 
-#ifndef CLOISTER_CHILD_TEXT_H_
-#define CLOISTER_CHILD_TEXT_H_
+#ifndef CLOISTER_LINUX_TEXT_H_
+#define CLOISTER_LINUX_TEXT_H_
 
 #include <cstddef>
 #include <cstdint>
 
-namespace cloister::child {
+namespace cloister {
 
 // Builds text in a buffer of fixed size. What does not fit is cut off and remembered.
 template <std::size_t Size>
@@ -75,6 +75,6 @@ inline bool SameText(const char* a, const char* b) noexcept {
   return false;
 }
 
-}  // namespace cloister::child
+}  // namespace cloister
 
-#endif  // CLOISTER_CHILD_TEXT_H_
+#endif  // CLOISTER_LINUX_TEXT_H_

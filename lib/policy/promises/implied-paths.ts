@@ -3,7 +3,7 @@
  * reading, and Landlock leaves these ones.
  */
 
-import type { PledgePromise } from '../policy/types.js';
+import type { PledgePromise } from '../types.js';
 
 const RESOLVER = [
   '/etc/resolv.conf',
