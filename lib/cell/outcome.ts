@@ -22,11 +22,12 @@ export interface End {
   readonly signal: number | null;
 }
 
-/** Limits that the launcher holds. */
+/** Limits and rules that the launcher holds. */
 const LIMITS: ReadonlyMap<number, OutcomeReason> = new Map([
   [EndCause.wallTime, 'wall-time'],
   [EndCause.cpuTime, 'cpu-time'],
   [EndCause.memory, 'memory'],
+  [EndCause.violation, 'violation'],
 ]);
 
 export function outcomeReason(end: End, requests: EndRequests): OutcomeReason {

@@ -1,14 +1,16 @@
 /** From the arguments of a call to a cell that is decided: validated, planned, and nothing done yet. */
 
-import { compileMerged } from '../filter/compile.js';
+import { cellFiltering, compileFiltering } from '../filter/cell.js';
+import { describeCalls } from '../filter/descriptions.js';
 import { advise } from '../host/advice.js';
 import { hostFiles } from '../host/files.js';
 import { type HostInfo, hostInfo } from '../host/probe.js';
 import { loadNative } from '../native/binding.js';
+import { commandPaths } from '../plan/command.js';
 import { Planner } from '../plan/compile.js';
 import type { Plan } from '../plan/types.js';
-import { hardeningPolicy } from '../policy/hardening.js';
 import { parseEntry, parseRun, parseSpawn } from '../policy/parse.js';
+import { hostArch } from '../policy/syscalls/arch.js';
 import type { Enforcement } from '../policy/types.js';
 import type { RunRequest, SpawnRequest } from '../policy/valid.js';
 import type { Advice } from './failure.js';
@@ -18,7 +20,9 @@ export interface CellStart<Request extends SpawnRequest = SpawnRequest> {
   readonly request: Request;
   readonly plan: Plan;
   /** Compiled form of `plan.filter`. */
-  readonly filter: Uint8Array | null;
+  readonly filter: Uint8Array;
+  /** Words for the last line of a command that is ended for a violation. */
+  readonly descriptions: Uint8Array | undefined;
   /** What will be in force when the plan is carried out. */
   readonly expected: Enforcement;
   /** Directories of the host that the plan needs. */
@@ -41,24 +45,6 @@ export function prepareEntry(command: string, args: readonly string[], policy: u
   return decide(parseEntry(command, args, policy));
 }
 
-// One object for all plans: it is compiled once.
-const HARDENING: Plan['filter'] = [hardeningPolicy()];
-
-const programs = new WeakMap<NonNullable<Plan['filter']>, Uint8Array>();
-
-/** The program of a filter; the same list of policies is compiled once. */
-function compiled(policies: Plan['filter']): Uint8Array | null {
-  if (policies === null) {
-    return null;
-  }
-  let program = programs.get(policies);
-  if (program === undefined) {
-    program = compileMerged(policies).bytes;
-    programs.set(policies, program);
-  }
-  return program;
-}
-
 let planner:
   | { readonly host: HostInfo; readonly uid: number; readonly mounts: number; readonly value: Planner }
   | undefined;
@@ -68,18 +54,21 @@ function currentPlanner(host: HostInfo): Planner {
   const uid = process.geteuid?.() ?? 0;
   const mounts = loadNative().addon.mountGeneration();
   if (planner?.host !== host || planner.uid !== uid || planner.mounts !== mounts) {
-    planner = { host, uid, mounts, value: new Planner({ ...host, files: hostFiles, uid, filter: HARDENING }) };
+    planner = { host, uid, mounts, value: new Planner({ ...host, files: hostFiles, uid }) };
   }
   return planner.value;
 }
 
 function decide<Request extends SpawnRequest>(request: Request): CellStart<Request> {
   const host = hostInfo();
-  const { plan, enforcement, workDirectories } = currentPlanner(host).compile(request);
+  const filtering = cellFiltering(request.policy, commandPaths(request), host.features);
+  const { plan, enforcement, workDirectories } = currentPlanner(host).compile(request, filtering);
+  const described = plan.violations?.answer === 'kill' && plan.violations.reported;
   return {
     request,
     plan,
-    filter: compiled(plan.filter),
+    filter: compileFiltering(filtering),
+    descriptions: described ? describeCalls(hostArch() ?? 'x86_64', plan.violations.held, 'any') : undefined,
     expected: enforcement,
     workDirectories,
     advice: (failure) => advise(failure, host.features),

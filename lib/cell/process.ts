@@ -5,8 +5,9 @@ import { mkdirSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 
 import { CloisterError } from '../errors.js';
+import { nameViolations } from '../filter/violations.js';
 import { encodePlan } from '../native/encode.js';
-import { type CellEvent, type ConfirmedState, EndCause } from '../native/functions.js';
+import { type CellEvent, type ConfirmedState, EndCause, type ViolationEvent } from '../native/functions.js';
 import type { Enforcement, IsolatedProcess, Outcome } from '../policy/types.js';
 import { aborted, onAbort, reasonOf } from './abort.js';
 import type { CellChannel } from './channel.js';
@@ -52,6 +53,7 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
   #enforcement: Enforcement;
   #startedAt = 0;
   #exitSignal: number | null = null;
+  readonly #violations: ViolationEvent[] = [];
   readonly #ending: CellEnding;
   #stopListening: (() => void) | undefined;
   #closesMissing = 1;
@@ -146,7 +148,7 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
   // ---- start
 
   #launch(kinds: readonly number[]): CellStdio {
-    const { plan, filter, request } = this.#start;
+    const { plan, filter, descriptions, request } = this.#start;
     if (aborted(request.signal)) {
       return this.#neverStart(kinds, abortError(reasonOf(request.signal)));
     }
@@ -155,7 +157,7 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
       for (const directory of this.#start.workDirectories) {
         mkdirSync(directory, { mode: 0o700, recursive: true });
       }
-      const spawned = this.#channel.spawn(encodePlan(plan, filter), kinds, (event) => {
+      const spawned = this.#channel.spawn(encodePlan(plan, filter, descriptions), kinds, (event) => {
         this.#handle(event);
       });
       this.#cell = spawned.cell;
@@ -217,6 +219,9 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
         break;
       case 'ended':
         this.#ended(event);
+        break;
+      case 'violation':
+        this.#violations.push(event);
         break;
     }
   }
@@ -303,7 +308,8 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
       ),
       exitCode,
       signal: signal === null ? null : signalName(signal),
-      violations: [],
+      violations: nameViolations(this.#violations, this.#start.plan.violations?.held ?? null),
+      violationCount: ended.violations,
       usage,
       enforcement: this.#enforcement,
     });

@@ -16,6 +16,9 @@ const WORDS = {
   allow: 0x7fff0000,
 } as const;
 
+/** SECCOMP_RET_ALLOW. */
+export const ALLOW: number = WORDS.allow;
+
 const ERRNO = 0x00050000;
 const TRACE = 0x7ff00000;
 

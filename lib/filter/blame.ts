@@ -1,25 +1,49 @@
 /** Which promise a refused call would have needed. */
 
-import { explain } from './explain.js';
 import { promisedCalls, type SignalTargets } from '../policy/promises.js';
-import type { SeccompCall } from '../policy/seccomp-types.js';
+import type { SeccompArch, SeccompCall } from '../policy/seccomp-types.js';
 import type { PledgePromise } from '../policy/types.js';
 import { PROMISES } from '../policy/vocabulary.js';
+import { ALLOW } from './answer.js';
+import { resolveCall } from './call.js';
+import { decide } from './explain.js';
+import { resolvePolicy } from './resolve.js';
+import type { ResolvedPolicy } from './resolved.js';
 
-/** The first promise that, added to those held, would have allowed the call; undefined where none would. */
+/** The first promise that, added to those held, would have allowed the call; undefined where none would, or those held do. */
 export function promiseFor(
   call: SeccompCall,
   held: readonly PledgePromise[],
   signals: SignalTargets = 'any',
 ): PledgePromise | undefined {
-  const options = {
-    violation: 'kill-process',
-    unknown: 'kill-process',
-    foreign: 'kill-process',
-    arch: call.arch,
-    signals,
-  } as const;
-  return PROMISES.filter((promise) => promise !== 'error' && !held.includes(promise)).find(
-    (promise) => explain(promisedCalls([...held, promise], options), call).action === 'allow',
+  const data = resolveCall(call);
+  const allows = (promises: readonly PledgePromise[]): boolean =>
+    decide(promised(promises, call.arch, signals), data).answer === ALLOW;
+  if (allows(held)) {
+    return undefined;
+  }
+  return PROMISES.filter((promise) => promise !== 'error' && !held.includes(promise)).find((promise) =>
+    allows([...held, promise]),
   );
+}
+
+// A storm of violations is named a hundred times.
+const MOST_KEPT = 256;
+const resolved = new Map<string, ResolvedPolicy>();
+
+function promised(promises: readonly PledgePromise[], arch: SeccompArch, signals: SignalTargets): ResolvedPolicy {
+  const key = JSON.stringify([promises, arch, signals]);
+  let policy = resolved.get(key);
+  if (policy === undefined) {
+    const refused = 'kill-process';
+    policy = resolvePolicy(
+      promisedCalls(promises, { violation: refused, unknown: refused, foreign: refused, arch, signals }),
+      [],
+    );
+    if (resolved.size >= MOST_KEPT) {
+      resolved.clear();
+    }
+    resolved.set(key, policy);
+  }
+  return policy;
 }

@@ -29,7 +29,11 @@ export function explain(policy: SeccompPolicy, call: SeccompCall): Explanation {
   return { action: resolved.spelling.get(answer) ?? actionOf(answer), decidedBy };
 }
 
-function decide(policy: ResolvedPolicy, call: CallData): { answer: number; decidedBy: Explanation['decidedBy'] } {
+/** The same for what is resolved already. */
+export function decide(
+  policy: ResolvedPolicy,
+  call: CallData,
+): { answer: number; decidedBy: Explanation['decidedBy'] } {
   const section = sectionFor(policy, call);
   if (section === undefined) {
     return { answer: policy.foreignAnswer, decidedBy: 'foreignArchAction' };

@@ -138,6 +138,7 @@ function parseFeatures(values: ReadonlyMap<string, string>): HostFeatures {
     overlay: works(values, 'overlay'),
     idMappedBinds: works(values, 'idmap'),
     freshProc: works(values, 'procmount'),
+    listener: works(values, 'seccomp_listener'),
     processesPerNamespace: values.get('nproc_per_namespace') === '1',
     controllers: parseControllers(values.get('cgroup_usable')),
     settings: {

@@ -36,6 +36,8 @@ export interface HostFeatures {
   readonly idMappedBinds: boolean;
   /** A fresh proc may be mounted: nothing covers parts of the /proc that is in sight. */
   readonly freshProc: boolean;
+  /** A filter of a new process can have a listener (Linux 5.0): no filter that this process inherited has one. */
+  readonly listener: boolean;
   /** RLIMIT_NPROC counts the processes of one cell (Linux 5.14, or a host uid of its own), not all of the caller. */
   readonly processesPerNamespace: boolean;
   /** Controllers that cells can be given control groups of, by the version that has them. `cpuacct`: processor time is counted. */

@@ -4,7 +4,7 @@ import { ByteWriter } from './writer.js';
 
 /** "CPLN", and the version that native/plan/decode.cc accepts. */
 const MAGIC = 0x4e4c5043;
-const VERSION = 1;
+const VERSION = 2;
 
 /** CLONE_NEW*, sched.h. */
 export const NAMESPACE_FLAGS: Readonly<Record<NamespaceName, number>> = {
@@ -111,9 +111,14 @@ const MOST_CPUS = 65_536;
 
 /**
  * The plan as native/plan/decode.cc reads it: little-endian fields in a fixed order.
- * `filter` is the compiled program of `plan.filter` (struct sock_filter[]), or null.
+ * `filter` is the compiled program of `plan.filter` (struct sock_filter[]), or null. `descriptions`: words for the line that a command leaves which is
+ * ended for a violation (lib/filter/descriptions.ts).
  */
-export function encodePlan(plan: Plan, filter: Uint8Array | null): Uint8Array {
+export function encodePlan(
+  plan: Plan,
+  filter: Uint8Array | null,
+  descriptions: Uint8Array = NO_DESCRIPTIONS,
+): Uint8Array {
   const writer = new ByteWriter();
   writer.u32(MAGIC);
   writer.u32(VERSION);
@@ -123,6 +128,7 @@ export function encodePlan(plan: Plan, filter: Uint8Array | null): Uint8Array {
   const program = filter ?? new Uint8Array(0);
   writer.u32(program.length / 8);
   writer.raw(program);
+  encodeViolations(writer, plan.violations, descriptions);
   encodeCommand(writer, plan.command);
   return writer.finish();
 }
@@ -196,8 +202,9 @@ function encodeLandlock(writer: ByteWriter, landlock: Plan['landlock']): void {
   writer.u32(mask(landlock?.handledNet ?? [], NET_MASKS));
   writer.u32(mask(landlock?.scoped ?? [], SCOPE_MASKS));
   writer.u32(landlock?.rules?.length ?? 0);
-  for (const { path, rights } of landlock?.rules ?? []) {
+  for (const { path, rights, optional = false } of landlock?.rules ?? []) {
     writer.u32(mask(rights, FS_MASKS));
+    writer.flag(optional);
     writer.text(path);
   }
   writer.u32(ports.length);
@@ -205,6 +212,19 @@ function encodeLandlock(writer: ByteWriter, landlock: Plan['landlock']): void {
     writer.u32(mask(rights, NET_MASKS));
     writer.u32(port);
   }
+}
+
+const NO_DESCRIPTIONS = new Uint8Array(0);
+/** enum ViolationAnswer of native/plan/plan.h. 0: the filter answers by itself, or there is nothing to answer. */
+const ANSWERS = { kill: 1, error: 2, log: 3 } as const;
+
+function encodeViolations(writer: ByteWriter, violations: Plan['violations'], descriptions: Uint8Array): void {
+  const asked = violations?.reported === true;
+  writer.u32(asked ? ANSWERS[violations.answer] : 0);
+  writer.texts(asked ? (violations.readable ?? []) : []);
+  const words = asked && violations.answer === 'kill' ? descriptions : NO_DESCRIPTIONS;
+  writer.u32(words.length);
+  writer.raw(words);
 }
 
 /** Bit mask of names. */

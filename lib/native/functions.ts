@@ -17,7 +17,15 @@ export const StdioKind = {
 } as const;
 
 /** Why the launcher ended a cell. `none`: the command ended by itself. */
-export const EndCause = { none: 0, killed: 1, wallTime: 2, launcherLost: 3, cpuTime: 4, memory: 5 } as const;
+export const EndCause = {
+  none: 0,
+  killed: 1,
+  wallTime: 2,
+  launcherLost: 3,
+  cpuTime: 4,
+  memory: 5,
+  violation: 6,
+} as const;
 
 export type CellEvent =
   | {
@@ -56,7 +64,25 @@ export type CellEvent =
       peakMemory: number;
       /** Most of them alive at once; 0 where they were not counted. */
       processes: number;
-    };
+      /** Of which the first hundred were told, each by an event. */
+      violations: number;
+    }
+  | ViolationEvent;
+
+/** May come before 'started'. */
+export interface ViolationEvent {
+  type: 'violation';
+  cell: number;
+  number: number;
+  /** AUDIT_ARCH_*. */
+  arch: number;
+  /** Six. */
+  args: bigint[];
+  /** In the caller's pid namespace. */
+  pid: number;
+  /** Of the call's path argument; empty where it has none, or it could not be read. */
+  path: string;
+}
 
 /** Read back from the kernel in the command's process just before exec. */
 export interface ConfirmedState {

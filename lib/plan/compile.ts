@@ -1,11 +1,12 @@
 /** From a valid request to the plan of its cell. Looks at the host's files, changes nothing. */
 
 import { notFound, type PolicyIssue, policyError, unsupported } from '../errors.js';
+import type { Filtering } from '../policy/filtering.js';
 import type { Enforcement } from '../policy/types.js';
 import type { CellPolicy, SpawnRequest } from '../policy/valid.js';
 import { candidates } from './command.js';
 import { landlockAbi, type MountTable, mountTable, type PlanContext, type PlanHost, planContext } from './context.js';
-import { planFence, type Restricted } from './fence.js';
+import { planDomain } from './domain.js';
 import { emit } from './emit.js';
 import { applyGrants } from './grants.js';
 import { planNamespaces, planScopes } from './isolation.js';
@@ -36,8 +37,9 @@ export class Planner {
   /**
    * @throws ERR_CLOISTER_POLICY where the policy does not fit the host's files; ERR_CLOISTER_NOT_FOUND for a path that is not there;
    * ERR_CLOISTER_UNSUPPORTED for what this machine cannot enforce.
+   * @param filtering null: no filter; for tests of what is planned without one.
    */
-  compile(request: SpawnRequest): Compiled {
+  compile(request: SpawnRequest, filtering: Filtering | null = null): Compiled {
     const { policy } = request;
     this.#mounts ??= mountTable(this.#host.files.mounts());
     const context = planContext(this.#host, this.#mounts, policy);
@@ -46,7 +48,9 @@ export class Planner {
     const scopes = planScopes(context, policy, namespaces);
     const limits = planLimits(context, policy);
     const { mounts, workDirectories } = this.#planMounts(context, policy);
-    const landlock = planLandlock(context, mounts, scopes);
+    const violations = filtering?.violations ?? null;
+    context.missing.push(...(filtering?.missing ?? []));
+    const landlock = planDomain(context, { mounts, scoped: scopes, violations, tcp: policy.tcp });
     const plan: Plan = {
       version: 1,
       backend: 'namespaces',
@@ -61,7 +65,8 @@ export class Planner {
       wallTime: limits.wallTime,
       cell: limits.cell,
       terminal: request.pty,
-      filter: this.#host.filter ?? null,
+      filter: filtering?.policies ?? null,
+      violations,
       command: {
         name: request.command,
         candidates: candidates(request.command, policy),
@@ -134,33 +139,6 @@ function reported<T>(part: string, act: () => T): T {
     }
     throw error;
   }
-}
-
-/** Scopes and files in one domain. */
-function planLandlock(
-  context: PlanContext,
-  mounts: readonly MountOperation[],
-  scoped: NonNullable<Plan['landlock']>['scoped'],
-): Plan['landlock'] {
-  let restricted: readonly Restricted[] = context.restricted;
-  for (;;) {
-    const fence = planFence(landlockAbi(context), mounts, restricted);
-    if (fence === null || !('conflict' in fence)) {
-      return fence === null && scoped.length === 0 ? null : { scoped, ...fence };
-    }
-    const { conflict } = fence;
-    giveUp(context, conflict);
-    restricted = restricted.filter((other) => other !== conflict);
-  }
-}
-
-function giveUp({ degrade, missing }: PlanContext, { path }: Restricted): void {
-  const feature = `the letters of unveil["${path}"]`;
-  const reason = 'it lies in a place where more is allowed, and what is allowed there holds for everything below';
-  if (!degrade) {
-    throw unsupported(feature, reason, "write both 'w' and 'c', move it out of there, or set onUnsupported: 'degrade'");
-  }
-  missing.push({ feature, reason });
 }
 
 function requireProc({ features, degrade, missing }: PlanContext): void {

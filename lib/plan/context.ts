@@ -7,7 +7,6 @@ import { POWERFUL_FILE_SYSTEMS } from '../policy/powerful-paths.js';
 import type { Enforcement } from '../policy/types.js';
 import { isWithin } from '../util/paths.js';
 import type { Restricted } from './fence.js';
-import type { Plan } from './types.js';
 
 /** The machine: the same for every plan of a process. */
 export interface PlanHost {
@@ -16,8 +15,6 @@ export interface PlanHost {
   readonly files: HostFiles;
   /** The caller's uid. */
   readonly uid: number;
-  /** The filter that every cell has. */
-  readonly filter?: Plan['filter'] | undefined;
 }
 
 /** The host's mounts, as they were when the first plan was made. */

@@ -32,6 +32,7 @@ const CREATING: readonly FsRight[] = [
   'make-sym',
 ];
 const WRITING: readonly FsRight[] = ['write-file', 'truncate'];
+const READING: readonly FsRight[] = ['read-file', 'read-dir'];
 
 /** Whether a domain can hold these letters of a directory exactly. */
 export function fenceHolds({ read, write, create }: Permissions, abi: number): boolean {
@@ -41,11 +42,14 @@ export function fenceHolds({ read, write, create }: Permissions, abi: number): b
 /**
  * The rights of a cell with these mounts. A right holds for everything below the place that it is granted at (landlock(7)): null where a restricted
  * directory lies below a place that must have more.
+ *
+ * @param readable what may be read when nothing else may; a place that is not there is nobody's loss. Null: all of the cell.
  */
 export function planFence(
   abi: number,
   mounts: readonly MountOperation[],
   restricted: readonly Restricted[],
+  readable: readonly string[] | null = null,
 ): Required<Pick<LandlockPlan, 'handledFs' | 'rules'>> | { readonly conflict: Restricted } | null {
   if (abi < FENCE_ABI) {
     return null;
@@ -56,9 +60,11 @@ export function planFence(
       restricted.some(({ permissions }) => !permissions.create && CREATING.includes(right)) ||
       restricted.some(({ permissions }) => !permissions.write && WRITING.includes(right)),
   );
-  const everywhere = { path: '/', rights: handledFs.filter((right) => !distinguished.includes(right)) };
+  const withheld = readable === null ? distinguished : [...distinguished, ...READING];
+  const everywhere = { path: '/', rights: handledFs.filter((right) => !withheld.includes(right)) };
+  const reading = (readable ?? []).map((path) => ({ path, rights: READING, optional: true }) as const);
   if (distinguished.length === 0) {
-    return { handledFs, rules: [everywhere] };
+    return { handledFs, rules: [everywhere, ...reading] };
   }
   const own = new Set(restricted.map(({ path }) => path));
   const writable = writablePlaces(mounts).filter((path) => !own.has(path));
@@ -70,6 +76,7 @@ export function planFence(
     handledFs,
     rules: [
       everywhere,
+      ...reading,
       ...writable.map((path) => ({ path, rights: distinguished })),
       ...restricted.map(({ path, permissions }) => ({
         path,

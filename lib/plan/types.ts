@@ -3,6 +3,7 @@
  * decided before the first process of the cell exists has been decided here; the native side only carries it out.
  */
 
+import type { ViolationPlan } from '../policy/filtering.js';
 import type { SeccompPolicy } from '../policy/types.js';
 import type { FsRight, NetRight, ScopeName } from './landlock-rights.js';
 
@@ -156,6 +157,13 @@ export interface CellLimits {
   readonly cpus: number | null;
 }
 
+/** `optional`: a path that is not there is left out. */
+export interface LandlockRule {
+  readonly path: string;
+  readonly rights: readonly FsRight[];
+  readonly optional?: true;
+}
+
 /** What is handled is denied unless a rule grants it. */
 export interface LandlockPlan {
   /** Absent: files are not restricted by Landlock. */
@@ -164,7 +172,7 @@ export interface LandlockPlan {
   readonly handledNet?: readonly NetRight[];
   readonly scoped: readonly ScopeName[];
   /** Paths of the cell. On a file, rights that only a directory can have are left out. */
-  readonly rules?: readonly { readonly path: string; readonly rights: readonly FsRight[] }[];
+  readonly rules?: readonly LandlockRule[];
   readonly ports?: readonly { readonly port: number; readonly rights: readonly NetRight[] }[];
 }
 
@@ -191,8 +199,10 @@ export interface Plan {
   readonly wallTime: number | null;
   readonly cell: CellLimits;
   readonly terminal: { readonly columns: number; readonly rows: number } | null;
-  /** One filter, all layers merged; null only for tests of the native side. */
+  /** One filter, all layers merged; null only for tests of the native side. `'kill-process'` in it stands for a violation. */
   readonly filter: readonly SeccompPolicy[] | null;
+  /** What happens at a violation; null where there can be none. */
+  readonly violations: ViolationPlan | null;
   readonly command: {
     /** As the caller wrote it: for messages. */
     readonly name: string;

@@ -43,13 +43,18 @@ export type OutcomeReason =
 
 /** A call that the policy refused, or would have refused under `onViolation: 'log'`. */
 export interface Violation {
+  /** Its name, or `'syscall 1000'` for a number that this version has no name for. */
   syscall: string;
   number: number;
+  /** As SeccompArch, or the number of an architecture that has no name here. */
   arch: string;
   args: bigint[];
+  /** Who called, in the caller's pid namespace. */
   pid: number;
   /** Promise that would have allowed it, where there is one. */
   promise?: PledgePromise;
+  /** What its path argument said when it was looked at, where it has one. For people: the program can change it at any time. */
+  path?: string;
 }
 
 export interface Usage {
@@ -71,7 +76,10 @@ export interface Outcome {
   /** Null when a signal ended the command. */
   exitCode: number | null;
   signal: NodeJS.Signals | null;
+  /** The first hundred. */
   violations: Violation[];
+  /** All of them. */
+  violationCount: number;
   usage: Usage;
   enforcement: Enforcement;
 }

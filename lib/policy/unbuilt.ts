@@ -13,9 +13,6 @@ interface UnbuiltPart {
 
 /** The only list. A part that gets built loses its line. */
 const UNBUILT_IN_CELLS: readonly UnbuiltPart[] = [
-  { feature: 'pledge', asked: (policy) => policy.pledge !== undefined },
-  { feature: 'seccomp', asked: (policy) => policy.seccomp !== undefined },
-  { feature: 'tcp', asked: (policy) => policy.tcp !== undefined },
   { feature: 'root: {image}', asked: ({ root }) => typeof root === 'object' && 'image' in root },
   { feature: 'net: {allow}', asked: ({ net }) => typeof net === 'object' },
   { feature: 'appArmorProfile', asked: (policy) => policy.appArmorProfile !== undefined },

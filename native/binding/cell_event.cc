@@ -48,6 +48,13 @@ std::unique_ptr<CellEvent> DecodeEvent(const std::uint8_t* data, std::size_t siz
       return Decode<wire::ExitedEvent>(data, size, UniqueFd());
     case wire::Type::kEnded:
       return Decode<wire::EndedEvent>(data, size, UniqueFd());
+    case wire::Type::kViolation: {
+      std::unique_ptr<CellEvent> event = Decode<wire::ViolationEvent>(data, size, UniqueFd());
+      if (event != nullptr) {
+        std::get<wire::ViolationEvent>(event->message).path[wire::kPathSize - 1] = '\0';
+      }
+      return event;
+    }
     default:
       return nullptr;
   }

@@ -14,7 +14,9 @@
 namespace cloister::binding {
 
 struct CellEvent {
-  std::variant<wire::StartedEvent, wire::FailedEvent, wire::ExitedEvent, wire::EndedEvent> message;
+  std::variant<wire::StartedEvent, wire::FailedEvent, wire::ExitedEvent, wire::EndedEvent,
+               wire::ViolationEvent>
+      message;
   // Master side of the terminal, with StartedEvent only; and whether it is in use.
   UniqueFd terminal;
   bool has_terminal = false;

@@ -24,7 +24,7 @@ namespace {
 constexpr std::size_t kMostDescriptors = wire::kStdioLimit + 1;
 constexpr std::size_t kLargestEvent =
     std::max({sizeof(wire::StartedEvent), sizeof(wire::FailedEvent), sizeof(wire::ExitedEvent),
-              sizeof(wire::EndedEvent)});
+              sizeof(wire::EndedEvent), sizeof(wire::ViolationEvent)});
 
 Failure CloneFailure(int error, const char* syscall, std::string detail = {}) {
   return {Stage::k_clone, error, syscall, std::move(detail)};

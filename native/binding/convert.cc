@@ -102,6 +102,25 @@ Napi::Value Convert(Napi::Env env, const wire::EndedEvent& event, bool /*has_ter
                  static_cast<double>(event.system_time_us) / kMicrosecondsPerMillisecond)
       .AddNumber("peakMemory", event.peak_memory)
       .AddNumber("processes", event.processes)
+      .AddNumber("violations", event.violations)
+      .Finish();
+}
+
+Napi::Value Convert(Napi::Env env, const wire::ViolationEvent& event, bool /*has_terminal*/) {
+  Napi::Array args = Napi::Array::New(env, std::size(event.args));
+  for (std::uint32_t i = 0; i < std::size(event.args); ++i) {
+    if (args.Set(i, Napi::BigInt::New(env, event.args[i])).IsNothing()) {
+      return {};
+    }
+  }
+  return Builder(env)
+      .Add("type", "violation")
+      .AddNumber("cell", event.header.cell)
+      .AddNumber("number", event.number)
+      .AddNumber("arch", event.arch)
+      .Add("args", args)
+      .AddNumber("pid", static_cast<std::uint64_t>(event.pid))
+      .Add("path", event.path)
       .Finish();
 }
 

@@ -103,9 +103,27 @@ void SetLimit(const Context& context, const plan::ResourceLimit& limit) noexcept
 // process.
 [[noreturn]] void RunInit(Context* context) noexcept;
 
-// The command's process: the rest of limits, filter, exec. It shares init's memory; a failure is
-// left in the report, and the process ends.
-[[noreturn]] void ExecuteCommand(Context* context, wire::ChildReport* report) noexcept;
+// What the command's process and init tell each other in the memory that they share until exec.
+struct CommandStart {
+  Context* context;
+  wire::ChildReport report;
+  // Where a listener is wanted. `phase` is a futex(2) word; the kernel sets it to 0 when the
+  // process has executed the command or ended (CLONE_CHILD_CLEARTID).
+  std::int32_t phase;
+  // The listener, in the table of descriptors that both share; -1 until there is one.
+  std::int32_t listener;
+};
+inline constexpr std::int32_t kPreparing = 1;
+// The next system call of the process installs the filter: from there on it makes only execve(2).
+inline constexpr std::int32_t kInstalling = 2;
+
+inline bool WantsListener(const plan::Plan& plan) noexcept {
+  return plan.violation_answer != plan::ViolationAnswer::kNobodyAsks;
+}
+
+// The command's process: the rest of limits, filter, exec. A failure is left in the report, and the
+// process ends.
+[[noreturn]] void ExecuteCommand(CommandStart* start) noexcept;
 
 }  // namespace cloister::child
 

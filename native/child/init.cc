@@ -23,6 +23,7 @@ namespace {
 
 constexpr Stage kStage = Stage::k_init;
 constexpr std::size_t kStackSize = 64 * 1024;
+constexpr unsigned kStandardError = 2;
 
 // struct sigaction as the kernel has it on both architectures; all zero is SIG_DFL.
 struct KernelSigaction {
@@ -32,17 +33,11 @@ struct KernelSigaction {
   std::uint64_t mask;
 };
 
-// In memory that init and the command's process share until exec.
-struct CommandStart {
-  Context* context;
-  wire::ChildReport report;
-};
 CommandStart g_start;
 alignas(16) char g_command_stack[kStackSize];
 
 int CommandMain(void* start) noexcept {
-  auto* command = static_cast<CommandStart*>(start);
-  ExecuteCommand(command->context, &command->report);
+  ExecuteCommand(static_cast<CommandStart*>(start));
 }
 
 void ResetDispositions(const Context& context) noexcept {
@@ -107,17 +102,89 @@ void SendReport(const Context& context, const wire::ChildReport& report, const i
   }
 }
 
-// Starts the command and reports it. Memory is shared and init stopped until exec (CLONE_VM |
-// CLONE_VFORK): no page is copied, and whether the exec worked is known when clone(2) returns.
-int StartCommand(Context* context) noexcept {
+std::int32_t Phase() noexcept {
+  return __atomic_load_n(&g_start.phase, __ATOMIC_ACQUIRE);
+}
+
+int Listener() noexcept {
+  return __atomic_load_n(&g_start.listener, __ATOMIC_ACQUIRE);
+}
+
+// Waits while the phase is this one. A wake-up without a change is possible.
+void WaitInPhase(std::int32_t phase) noexcept {
+  sys::Call(SYS_futex, sys::Arg(&g_start.phase), 0 /* FUTEX_WAIT */, phase, 0);
+}
+
+// The listener goes to the launcher before anything else happens: the filter asks about the
+// command's own execve(2) already. The process that installs the filter cannot send it, since the
+// filter holds for it as well; init has it through the shared table of descriptors.
+void HandOverListener(const Context& context) noexcept {
+  while (Phase() == kPreparing) {
+    WaitInPhase(kPreparing);
+  }
+  // One system call is left to the other until its descriptor shows, so that waiting is not worth a
+  // way to be woken, which that filter would have to allow.
+  while (Listener() < 0 && Phase() == kInstalling) {
+    sys::Call(SYS_sched_yield);
+  }
+  // Once more: it may have come this far and been executed between the two looks.
+  const int listener = Listener();
+  if (listener < 0) {
+    return;  // it has ended, and its report says why
+  }
+  wire::ChildReport report = {};
+  report.kind = wire::ReportKind::kListener;
+  SendReport(context, report, &listener, 1);
+  sys::Close(listener);
+  for (std::int32_t phase = Phase(); phase != 0; phase = Phase()) {
+    WaitInPhase(phase);
+  }
+}
+
+// Memory is shared until exec, so that no page is copied. Whether the exec worked is known once the
+// memory is given up: at the return of clone(2), which waits for that (CLONE_VFORK), or by the
+// phase.
+int CloneCommand(Context* context, int* pidfd) noexcept {
+  const bool listens = WantsListener(context->plan);
   g_start.context = context;
-  int pidfd = -1;
-  const int pid = clone(CommandMain, g_command_stack + kStackSize,
-                        CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &g_start, &pidfd);
+  g_start.phase = kPreparing;
+  g_start.listener = -1;
+  const int how = listens ? CLONE_FILES | CLONE_CHILD_CLEARTID : CLONE_VFORK;
+  const int pid =
+      clone(CommandMain, g_command_stack + kStackSize, CLONE_VM | CLONE_PIDFD | how | SIGCHLD,
+            &g_start, pidfd, nullptr, &g_start.phase);
   if (pid < 0) {
     // The kernel's number is only in errno here; nothing else of the C library is used.
     Fail(*context, kStage, errno, "clone", context->plan.command);
   }
+  if (listens) {
+    HandOverListener(*context);
+  }
+  return pid;
+}
+
+bool LeavesLine(const plan::Plan& plan) noexcept {
+  return plan.violation_answer == plan::ViolationAnswer::kKill;
+}
+
+// The command's ends of the pipes are the command's alone: who reads them sees their end. Only
+// standard error is kept where a last line may have to be written to it.
+void CloseStdio(const Context& context) noexcept {
+  const unsigned last = static_cast<unsigned>(context.stdio_count) - 1;
+  if (!LeavesLine(context.plan)) {
+    sys::CloseRange(0, last);
+    return;
+  }
+  sys::CloseRange(0, kStandardError - 1);
+  if (last > kStandardError) {
+    sys::CloseRange(kStandardError + 1, last);
+  }
+}
+
+// Starts the command and reports it.
+int StartCommand(Context* context) noexcept {
+  int pidfd = -1;
+  const int pid = CloneCommand(context, &pidfd);
   wire::ChildReport* report = &g_start.report;
   if (report->kind == wire::ReportKind::kFailed) {
     SendReport(*context, *report, nullptr, 0);
@@ -129,8 +196,7 @@ int StartCommand(Context* context) noexcept {
   const int fds[] = {pidfd, context->terminal_master};
   SendReport(*context, *report, fds, context->terminal_master >= 0 ? 2 : 1);
   sys::Close(pidfd);
-  // The command's ends of the pipes are the command's alone: who reads them sees their end.
-  sys::CloseRange(0, static_cast<unsigned>(context->stdio_count) - 1);
+  CloseStdio(*context);
   if (context->terminal_master >= 0) {
     sys::Close(context->terminal_master);
   }
@@ -152,7 +218,8 @@ void FilterSelf(const Context& context) noexcept {
 #endif
   constexpr std::uint32_t kAllowed[] = {
       SYS_ppoll,      SYS_read, SYS_waitid,        SYS_sendmsg,      SYS_getrusage,
-      SYS_exit_group, SYS_exit, SYS_clock_gettime, SYS_rt_sigreturn, SYS_restart_syscall};
+      SYS_exit_group, SYS_exit, SYS_clock_gettime, SYS_rt_sigreturn, SYS_restart_syscall,
+      SYS_write};
   constexpr std::size_t kCount = sizeof(kAllowed) / sizeof(kAllowed[0]);
   sock_filter program[kCount + 6] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 4),  // seccomp_data.arch
@@ -207,6 +274,19 @@ void Reap(const Context& context, int command) noexcept {
   }
 }
 
+// The launcher's last word on a cell that is ended for a violation: a line for the command's
+// standard error. It waits here, where nothing but the cell is held up, if nobody reads the pipe;
+// the launcher does not wait for long.
+[[noreturn]] void LeaveLine(const Context& context) noexcept {
+  char line[wire::kLineSize];
+  const long size = sys::Read(context.channel, line, sizeof(line));
+  if (size > 0 && LeavesLine(context.plan)) {
+    sys::Write(kStandardError, line, static_cast<std::size_t>(size));
+  }
+  // With process 1 the kernel ends all others.
+  sys::Exit(1);
+}
+
 }  // namespace
 
 void RunInit(Context* context) noexcept {
@@ -218,12 +298,15 @@ void RunInit(Context* context) noexcept {
   const int signals = OpenChildSignals(*context);
   const int command = StartCommand(context);
   FilterSelf(*context);
-  pollfd watched[] = {{signals, POLLIN, 0}, {context->channel, 0, 0}};
+  pollfd watched[] = {{signals, POLLIN, 0}, {context->channel, POLLIN, 0}};
   for (;;) {
     Reap(*context, command);
     sys::Call(SYS_ppoll, sys::Arg(watched), 2, 0, 0, 0);
     if ((watched[1].revents & (POLLHUP | POLLERR)) != 0) {
       sys::Exit(1);
+    }
+    if ((watched[1].revents & POLLIN) != 0) {
+      LeaveLine(*context);
     }
     if ((watched[0].revents & POLLIN) != 0) {
       char drained[128 * 4];

@@ -28,8 +28,11 @@ constexpr long kFenceAbi = 2;
 
 // The paths are those of the cell: it stands in its new root by now.
 void GrantPath(const Context& context, int ruleset, const plan::PathGrant& grant) noexcept {
-  const int fd = static_cast<int>(
-      Check(context, kStage, landlock::OpenForRule(grant.path), "openat", grant.path));
+  const long opened = landlock::OpenForRule(grant.path);
+  if (grant.optional && (opened == -ENOENT || opened == -ENOTDIR || opened == -EACCES)) {
+    return;
+  }
+  const int fd = static_cast<int>(Check(context, kStage, opened, "openat", grant.path));
   std::uint64_t rights = grant.rights;
   struct stat status = {};
   Check(context, kStage,
@@ -65,7 +68,7 @@ void GrantDescriptor(const Context& context, int ruleset, std::uint64_t handled,
 // Whatever the cell may do with its files is up to its mounts; what lies outside of its root is
 // refused, whoever hands in a descriptor that leads there.
 void Fence(const Context& context, int ruleset, std::uint64_t handled) noexcept {
-  GrantPath(context, ruleset, {"/", static_cast<std::uint32_t>(handled)});
+  GrantPath(context, ruleset, {"/", static_cast<std::uint32_t>(handled), false});
 }
 
 }  // namespace

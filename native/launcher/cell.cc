@@ -1,6 +1,7 @@
 #include "native/launcher/cell.h"
 
 #include <signal.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -8,6 +9,13 @@
 #include "native/linux/syscalls.h"
 
 namespace cloister::launcher {
+
+namespace {
+
+// From a violation to the end of the cell, should nobody read the line.
+constexpr std::uint64_t kLinePatienceNs = 200UL * 1000 * 1000;
+
+}  // namespace
 
 void Cell::Kill(wire::EndCause why) {
   // The command's own end, when it is known already, is what counts.
@@ -25,9 +33,33 @@ void Cell::Kill(wire::EndCause why) {
   }
 }
 
+void Cell::EndForViolation(const SeccompNotification& call) {
+  if (cause != wire::EndCause::kNone || exited) {
+    return;
+  }
+  cause = wire::EndCause::kViolation;
+  cause_time_ns = sys::MonotonicNow();
+  deadline_ns = 0;
+  watch.Stop();
+  last_line = listener->Line(call);
+  last_line_deadline_ns = cause_time_ns + kLinePatienceNs;
+  if (started) {
+    SendLastLine();
+  }
+}
+
+void Cell::SendLastLine() {
+  watch.BeforeKill();
+  // The process that writes it is the cell's own: a pipe that nobody reads holds up nobody else.
+  if (send(channel.Get(), last_line.data(), last_line.size(), MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+    Kill(wire::EndCause::kNone);
+  }
+}
+
 std::uint64_t Cell::NextDeadline() const {
   const auto never_is_last = [](std::uint64_t time) { return time == 0 ? UINT64_MAX : time; };
-  return std::min(never_is_last(deadline_ns), never_is_last(watch.NextCheck()));
+  return std::min({never_is_last(deadline_ns), never_is_last(watch.NextCheck()),
+                   never_is_last(last_line_deadline_ns)});
 }
 
 void Cell::EnforceLimits(std::uint64_t now_ns) {
@@ -35,6 +67,10 @@ void Cell::EnforceLimits(std::uint64_t now_ns) {
     Kill(wire::EndCause::kWallTime);
     deadline_ns = 0;
     watch.Stop();
+  }
+  if (last_line_deadline_ns != 0 && now_ns >= last_line_deadline_ns) {
+    Kill(wire::EndCause::kNone);
+    last_line_deadline_ns = 0;
   }
   if (watch.NextCheck() != 0 && now_ns >= watch.NextCheck()) {
     const wire::EndCause exceeded = watch.Check();

@@ -9,9 +9,11 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "native/base/unique_fd.h"
 #include "native/launcher/cell_watch.h"
+#include "native/launcher/listener.h"
 #include "native/namespaces/host_ids.h"
 #include "native/plan/result.h"
 #include "native/wire/child_report.h"
@@ -39,6 +41,12 @@ struct Cell {
   // CLOCK_MONOTONIC; 0: none.
   std::uint64_t deadline_ns = 0;
   CellWatch watch;
+  // Where the filter asks about what the policy forbids.
+  std::unique_ptr<Listener> listener;
+  // What the command's standard error is told before the cell ends; empty when nothing is.
+  std::string last_line;
+  // When the cell is killed although that has not been written. CLOCK_MONOTONIC; 0: never.
+  std::uint64_t last_line_deadline_ns = 0;
   std::uint64_t started_ns = 0;
   std::uint64_t ended_ns = 0;
   std::uint64_t init_user_us = 0;
@@ -46,6 +54,11 @@ struct Cell {
 
   // Ends every process of the cell: init is process 1 of its pid namespace. The first cause stays.
   void Kill(wire::EndCause why);
+  // The call is never answered: its process waits until the cell, which is told to leave a line,
+  // has ended.
+  void EndForViolation(const SeccompNotification& call);
+  // Once the command runs.
+  void SendLastLine();
   // When the launcher has to look at it again, CLOCK_MONOTONIC; UINT64_MAX: never.
   [[nodiscard]] std::uint64_t NextDeadline() const;
   // Kills what has used up a limit.
@@ -53,6 +66,13 @@ struct Cell {
   // Nothing of it is left: the one cause of its end, as far as the launcher is concerned.
   void SettleCause(const CpuTimes& used);
 };
+
+// What of a cell an event of the launcher's loop is about: in the lowest two bits of its tag.
+enum class Part : std::uint64_t { kChannel = 0, kInit = 1, kMemory = 2, kCalls = 3 };
+
+inline std::uint64_t TagOf(const Cell& cell, Part part) {
+  return cell.id << 2 | static_cast<std::uint64_t>(part);
+}
 
 // The failure as it goes over the wire.
 wire::FailedEvent MakeFailedEvent(std::uint64_t cell, const Failure& failure);

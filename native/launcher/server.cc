@@ -31,13 +31,6 @@ constexpr int kGroupPatienceMs = 10;
 // needs (a lease, a file system that does not answer): not for longer than this.
 constexpr std::uint64_t kStartPatienceNs = 5000000000;
 
-// What of a cell an event is about: in the lowest two bits of its tag.
-enum class Part : std::uint64_t { kChannel = 0, kInit = 1, kMemory = 2 };
-
-std::uint64_t TagOf(const Cell& cell, Part part) {
-  return cell.id << 2 | static_cast<std::uint64_t>(part);
-}
-
 // False unless it is sealed: what is checked here must be what the cell maps later.
 bool ReadPlan(int memfd, std::size_t size, std::vector<std::uint8_t>* plan) {
   constexpr int kSeals = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL;
@@ -174,6 +167,9 @@ void Server::HandleEvent(std::uint64_t tag, std::uint32_t events) {
     case Part::kMemory:
       // Edge-triggered: what it counts is of no interest.
       cell->Kill(wire::EndCause::kMemory);
+      break;
+    case Part::kCalls:
+      HandleCalls(cell, events);
       break;
   }
 }

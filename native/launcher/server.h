@@ -45,6 +45,9 @@ class Server {
   void HandleReports(Cell* cell);
   void HandleReport(Cell* cell, const wire::ChildReport& report, std::vector<UniqueFd> fds);
   void CommandStarted(Cell* cell, const wire::ChildReport& report, std::vector<UniqueFd> fds);
+  void TakeListener(Cell* cell, std::vector<UniqueFd> fds);
+  void HandleCalls(Cell* cell, std::uint32_t events);
+  void HandleCall(Cell* cell, const SeccompNotification& call);
   void InitEnded(Cell* cell);
   void ReportEnd(Cell* cell, const rusage& usage);
 

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -100,11 +101,15 @@ void Server::HandleReport(Cell* cell, const wire::ChildReport& report, std::vect
       cell->failure = event;
       break;
     }
+    case wire::ReportKind::kListener:
+      TakeListener(cell, std::move(fds));
+      break;
     case wire::ReportKind::kStarted:
       CommandStarted(cell, report, std::move(fds));
       break;
     case wire::ReportKind::kExited: {
-      if (!cell->started || cell->exited) {
+      // Whoever forbade the command to go on says how it ended.
+      if (!cell->started || cell->exited || cell->cause == wire::EndCause::kViolation) {
         break;
       }
       cell->exited = true;
@@ -123,6 +128,20 @@ void Server::HandleReport(Cell* cell, const wire::ChildReport& report, std::vect
   }
 }
 
+void Server::TakeListener(Cell* cell, std::vector<UniqueFd> fds) {
+  if (cell->listener == nullptr || cell->listener->Fd() >= 0 || fds.empty()) {
+    // Without somebody who answers, the command waits for ever.
+    cell->failure = MakeFailedEvent(cell->id, {Stage::k_filter, EMFILE, "recvmsg", "launcher"});
+    cell->Kill(wire::EndCause::kNone);
+    return;
+  }
+  cell->listener->Attach(std::move(fds[0]));
+  if (!Watch(cell->listener->Fd(), TagOf(*cell, Part::kCalls), EPOLLIN)) {
+    cell->failure = MakeFailedEvent(cell->id, {Stage::k_filter, errno, "epoll_ctl", ""});
+    cell->Kill(wire::EndCause::kNone);
+  }
+}
+
 void Server::CommandStarted(Cell* cell, const wire::ChildReport& report,
                             std::vector<UniqueFd> fds) {
   if (cell->started || fds.empty()) {
@@ -135,10 +154,13 @@ void Server::CommandStarted(Cell* cell, const wire::ChildReport& report,
   cell->started = true;
   cell->command = std::move(fds[0]);
   cell->started_ns = report.time_ns;
-  if (cell->wall_limit_ns != 0) {
+  if (cell->wall_limit_ns != 0 && cell->cause == wire::EndCause::kNone) {
     cell->deadline_ns = report.time_ns + cell->wall_limit_ns;
   }
   cell->watch.Started(report.time_ns);
+  if (cell->cause == wire::EndCause::kViolation) {
+    cell->watch.Stop();
+  }
   wire::StartedEvent event = {};
   event.header = MakeHeader(wire::Type::kStarted, cell->id);
   event.pid = PidOf(*cell);
@@ -147,6 +169,9 @@ void Server::CommandStarted(Cell* cell, const wire::ChildReport& report,
   Send(event, fds.size() > 1 ? std::move(fds[1]) : UniqueFd());
   // Init waits for this before it reaps anything. If it is gone, its end is reported as such.
   send(cell->channel.Get(), &wire::kStartSeen, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (!cell->last_line.empty()) {
+    cell->SendLastLine();
+  }
   if (cell->pending_signal != 0) {
     sys::PidfdSendSignal(cell->command.Get(), cell->pending_signal);
   }
@@ -184,7 +209,7 @@ void Server::ReportEnd(Cell* cell, const rusage& usage) {
     wire::ExitedEvent event = {};
     event.header = MakeHeader(wire::Type::kExited, cell->id);
     event.signaled = 1;
-    event.value = SIGKILL;
+    event.value = cell->cause == wire::EndCause::kViolation ? SIGSYS : SIGKILL;
     Send(event);
     cell->ended_ns = sys::MonotonicNow();
   }
@@ -198,6 +223,7 @@ void Server::ReportEnd(Cell* cell, const rusage& usage) {
   event.header = MakeHeader(wire::Type::kEnded, cell->id);
   event.cause = cell->cause;
   event.cause_time_ns = cell->cause_time_ns;
+  event.violations = cell->listener == nullptr ? 0 : cell->listener->Count();
   event.wall_time_ns = Difference(cell->ended_ns, cell->started_ns);
   event.user_time_us = used.user_us;
   event.system_time_us = used.system_us;

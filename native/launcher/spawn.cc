@@ -183,6 +183,9 @@ Result<std::unique_ptr<Cell>> Spawn(const Request& request, const child::Facts& 
   cell->host_id = std::move(process.host_id);
   cell->wall_limit_ns = plan.wall_time_ns;
   cell->watch = std::move(watch.Value());
+  if (plan.violation_answer != plan::ViolationAnswer::kNobodyAsks) {
+    cell->listener = std::make_unique<Listener>(plan);
+  }
   return cell;
 }
 

@@ -140,8 +140,10 @@ inline long PidfdSendSignal(int pidfd, int signal) noexcept {
 }
 
 [[noreturn]] inline void Exit(int status) noexcept {
+  Call(SYS_exit_group, status);
+  // A filter may refuse even that.
   for (;;) {
-    Call(SYS_exit_group, status);
+    __builtin_trap();
   }
 }
 

@@ -129,6 +129,38 @@ inline constexpr std::uint32_t kLandlockCreateRulesetErrata = 2;      // 6.15
 inline constexpr std::uint64_t kLandlockScopeAbstractUnixSocket = 1;  // 6.12
 inline constexpr std::uint64_t kLandlockScopeSignal = 2;              // 6.12
 
+// linux/seccomp.h: a filter with a listener, 5.0; FLAG_CONTINUE 5.5; WAIT_KILLABLE_RECV 5.19.
+struct SeccompData {
+  std::int32_t number;
+  std::uint32_t arch;
+  std::uint64_t instruction_pointer;
+  std::uint64_t args[6];
+};
+struct SeccompNotification {
+  std::uint64_t id;
+  std::uint32_t pid;
+  std::uint32_t flags;
+  SeccompData data;
+};
+struct SeccompResponse {
+  std::uint64_t id;
+  std::int64_t value;
+  std::int32_t error;
+  std::uint32_t flags;
+};
+struct SeccompSizes {
+  std::uint16_t notification;
+  std::uint16_t response;
+  std::uint16_t data;
+};
+inline constexpr long kSeccompGetSizes = 3;
+inline constexpr std::uint32_t kSeccompNewListener = 1U << 3;
+inline constexpr std::uint32_t kSeccompWaitKillable = 1U << 5;
+inline constexpr unsigned long kSeccompReceive = 0xc0502100;
+inline constexpr unsigned long kSeccompSend = 0xc0182101;
+inline constexpr unsigned long kSeccompIdValid = 0x40082102;
+inline constexpr std::uint32_t kSeccompContinue = 1;
+
 // linux/securebits.h: every bit with its lock. NOROOT: uid 0 gains nothing at exec;
 // NO_SETUID_FIXUP; KEEP_CAPS only locked (it clears itself); NO_CAP_AMBIENT_RAISE.
 inline constexpr unsigned long kSecurebitsLocked = 0x01 | 0x02 | 0x04 | 0x08 | 0x20 | 0x40 | 0x80;

@@ -12,7 +12,7 @@ namespace cloister::plan {
 namespace {
 
 constexpr std::uint32_t kMagic = 0x4e4c5043;  // "CPLN"
-constexpr std::uint32_t kPlanVersion = 1;
+constexpr std::uint32_t kPlanVersion = 2;
 constexpr std::uint64_t kKnownNamespaces = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID |
                                            CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |
                                            uapi::kCloneNewCgroup;
@@ -60,6 +60,7 @@ class Decoder {
     Identity();
     Mounts();
     Restrictions();
+    Violations();
     Command();
     return reader_.Ok() && reader_.Remaining() == 0 && Consistent();
   }
@@ -228,10 +229,11 @@ class Decoder {
     plan_.landlock_fs = reader_.U32();
     plan_.landlock_net = reader_.U32();
     plan_.landlock_scoped = reader_.U32();
-    const std::uint32_t paths = reader_.Count(10);
+    const std::uint32_t paths = reader_.Count(14);
     auto* path_grants = Room<PathGrant>(paths);
     for (std::uint32_t i = 0; i < paths && reader_.Ok(); ++i) {
       path_grants[i].rights = Granted(plan_.landlock_fs);
+      path_grants[i].optional = reader_.Flag();
       path_grants[i].path = AbsolutePath();
     }
     plan_.landlock_paths = {path_grants, paths};
@@ -267,6 +269,22 @@ class Decoder {
       std::memcpy(filter, bytes, count * sizeof(sock_filter));
     }
     plan_.filter = {filter, count};
+  }
+
+  void Violations() {
+    const std::uint32_t answer = reader_.U32();
+    Require(answer <= static_cast<std::uint32_t>(ViolationAnswer::kLog));
+    plan_.violation_answer = static_cast<ViolationAnswer>(answer);
+    const bool asked = plan_.violation_answer != ViolationAnswer::kNobodyAsks;
+    // A listener belongs to a filter.
+    Require(!asked || plan_.filter.size > 0);
+    plan_.readable = Texts();
+    for (std::size_t i = 0; i < plan_.readable.size; ++i) {
+      Require(!reader_.Ok() || IsAbsolute(plan_.readable[i]));
+    }
+    const std::uint32_t size = reader_.Count(1);
+    plan_.descriptions = {reader_.Bytes(size), size};
+    Require(asked || (plan_.readable.size == 0 && size == 0));
   }
 
   void Command() {

@@ -96,11 +96,20 @@ struct CellLimits {
 struct PathGrant {
   const char* path;  // absolute
   std::uint32_t rights;
+  bool optional;  // left out when it is not there
 };
 
 struct PortGrant {
   std::uint16_t port;
   std::uint32_t rights;
+};
+
+// What the launcher answers when it is asked about a call that the policy forbids.
+enum class ViolationAnswer : std::uint32_t {
+  kNobodyAsks = 0,
+  kKill = 1,
+  kError = 2,
+  kLog = 3,
 };
 
 struct Plan {
@@ -127,6 +136,11 @@ struct Plan {
   std::uint16_t columns = 0;
   std::uint16_t rows = 0;
   Array<sock_filter> filter;
+  ViolationAnswer violation_answer = ViolationAnswer::kNobodyAsks;
+  // What may be opened for reading without a promise for it; the Landlock domain says the same.
+  Array<const char*> readable;
+  // native/violations: words for the line that a command leaves which is ended for a violation.
+  Array<std::uint8_t> descriptions;
   const char* command = "";
   Array<const char*> candidates;
   Array<const char*> argv;         // with a null pointer after the last

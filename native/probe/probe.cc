@@ -126,6 +126,7 @@ void AddSeccomp(std::string* out) {
   AddFlag(out, "seccomp_filter", FilterFlagKnown(0));
   AddFlag(out, "seccomp_tsync", FilterFlagKnown(SECCOMP_FILTER_FLAG_TSYNC));
   AddFlag(out, "seccomp_user_notification", FilterFlagKnown(1L << 3 /* NEW_LISTENER, 5.0 */));
+  AddError(out, "seccomp_listener", TryListener());
   Add(out, "seccomp_actions", names);
 }
 

@@ -1,8 +1,11 @@
 #include "native/probe/tries.h"
 
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -172,6 +175,20 @@ int TryIdMap() {
                                 static_cast<std::uint64_t>(user_namespace.Value())};
   const long result = sys::MountSetattr(-1, AT_EMPTY_PATH, &attributes);
   return result == -EBADF ? 0 : ErrorOf(result);
+}
+
+int TryListener() {
+  return Try(0,
+             [] {
+               sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+               sock_fprog program = {1, &allow};
+               const long privileges = sys::Prctl(PR_SET_NO_NEW_PRIVS, 1);
+               return privileges < 0
+                          ? ErrorOf(privileges)
+                          : ErrorOf(sys::Call(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+                                              uapi::kSeccompNewListener, sys::Arg(&program)));
+             })
+      .error;
 }
 
 bool ProcessesCountPerNamespace() {

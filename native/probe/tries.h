@@ -26,6 +26,9 @@ int TryOverlay();
 // of a real-root caller.
 int TryIdMap();
 
+// A filter with a listener (5.0). EBUSY: one that this process was born with has one already.
+int TryListener();
+
 // Whether RLIMIT_NPROC counts the processes of a user namespace apart from the user's others
 // (5.14).
 bool ProcessesCountPerNamespace();

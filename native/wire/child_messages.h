@@ -68,6 +68,10 @@ struct TreesMessage {
 // number still means it.
 inline constexpr char kStartSeen = 's';
 
+// Later, at most once: a line of text up to this size for the command's standard error. The cell
+// ends with it.
+inline constexpr std::size_t kLineSize = 512;
+
 }  // namespace cloister::wire
 
 #endif  // CLOISTER_WIRE_CHILD_MESSAGES_H_

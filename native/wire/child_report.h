@@ -1,7 +1,7 @@
 // What the processes of a cell tell the launcher over the cell's channel, a SOCK_SEQPACKET pair.
-// Child-safe. The order is always: kFailed, or kStarted (with the descriptor of the command's
-// process and, where asked for, of the terminal) and then kExited. End of file means that the
-// cell's init is gone.
+// Child-safe. The order is always: kListener, with the listener of the command's filter, where one
+// is asked for; kFailed, or kStarted (with the descriptor of the command's process and, where asked
+// for, of the terminal) and then kExited. End of file means that the cell's init is gone.
 
 #ifndef CLOISTER_WIRE_CHILD_REPORT_H_
 #define CLOISTER_WIRE_CHILD_REPORT_H_
@@ -12,7 +12,7 @@
 
 namespace cloister::wire {
 
-enum class ReportKind : std::uint32_t { kFailed = 1, kStarted = 2, kExited = 3 };
+enum class ReportKind : std::uint32_t { kFailed = 1, kStarted = 2, kExited = 3, kListener = 4 };
 
 struct ChildReport {
   ReportKind kind;

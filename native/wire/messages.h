@@ -11,7 +11,7 @@
 
 namespace cloister::wire {
 
-inline constexpr std::uint32_t kVersion = 1;
+inline constexpr std::uint32_t kVersion = 2;
 
 // Descriptor of the connection in the launcher.
 inline constexpr int kLauncherSocket = 3;
@@ -34,6 +34,7 @@ enum class Type : std::uint32_t {
   kFailed = 17,
   kExited = 18,
   kEnded = 19,
+  kViolation = 20,
 };
 
 struct Header {
@@ -120,6 +121,24 @@ enum class EndCause : std::uint32_t {
   kLauncherLost = 3,
   kCpuTime = 4,
   kMemory = 5,
+  kViolation = 6,
+};
+
+inline constexpr std::size_t kPathSize = 256;
+// How many violations of a cell are told. The others are counted.
+inline constexpr std::uint64_t kViolationsTold = 100;
+
+// A call that the policy forbids. Comes before kEnded, and may come before kStarted.
+struct ViolationEvent {
+  Header header;
+  std::uint32_t number;
+  std::uint32_t arch;  // AUDIT_ARCH_*
+  std::uint64_t args[6];
+  std::int32_t pid;
+  std::uint32_t reserved;
+  // What a path argument led to when it was looked at; empty where there is none, or it could not
+  // be read.
+  char path[kPathSize];
 };
 
 struct EndedEvent {
@@ -133,6 +152,7 @@ struct EndedEvent {
   std::uint64_t user_time_us;
   std::uint64_t system_time_us;
   std::uint64_t peak_memory;
+  std::uint64_t violations;
 };
 
 inline constexpr std::size_t kLargestPacket = sizeof(SpawnRequest) + kInlinePlanLimit;

@@ -35,12 +35,15 @@ class Writer {
 // The parts of a small plan, each replaceable.
 struct Parts {
   std::uint32_t magic = 0x4e4c5043;
-  std::uint32_t version = 1;
+  std::uint32_t version = 2;
   std::uint32_t namespaces = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID;
   std::uint32_t uid = 1000;
   std::vector<std::vector<std::uint8_t>> mounts;
   std::uint32_t resource = 7;
   std::uint32_t instructions = 0;
+  std::uint32_t violation_answer = 0;
+  std::vector<std::string> readable;
+  std::string descriptions;
   std::uint32_t landlock = 1;
   std::uint32_t handled_fs = 7;
   std::uint32_t granted_fs = 5;
@@ -73,7 +76,7 @@ std::vector<std::uint8_t> Encode(const Parts& parts) {
     writer.Raw(mount.data(), mount.size());
   }
   writer.U64(0).U32(parts.landlock).U32(parts.handled_fs).U32(2).U32(3);
-  writer.U32(1).U32(parts.granted_fs).Text(parts.granted_path);
+  writer.U32(1).U32(parts.granted_fs).U32(1).Text(parts.granted_path);
   writer.U32(1).U32(2).U32(parts.port);
   writer.U32(1).U32(parts.resource).U64(1024);
   writer.U64(5000000000).U64(1 << 20).U32(1).U64(7000000).U32(0).U64(9).U64(50000);
@@ -82,6 +85,12 @@ std::vector<std::uint8_t> Encode(const Parts& parts) {
   for (std::uint32_t i = 0; i < parts.instructions; ++i) {
     writer.U64(0x7fff000000000006);
   }
+  writer.U32(parts.violation_answer).U32(static_cast<std::uint32_t>(parts.readable.size()));
+  for (const auto& path : parts.readable) {
+    writer.Text(path);
+  }
+  writer.U32(static_cast<std::uint32_t>(parts.descriptions.size()));
+  writer.Raw(parts.descriptions.data(), parts.descriptions.size());
   writer.Text("true").U32(1).Text("/usr/bin/true");
   writer.U32(static_cast<std::uint32_t>(parts.argv.size()));
   for (const auto& argument : parts.argv) {
@@ -132,7 +141,9 @@ CLOISTER_TEST("a sound plan is read field by field") {
   REQUIRE(plan.landlock_paths.size == 1 && plan.landlock_ports.size == 1);
   CHECK_EQ(std::string(plan.landlock_paths[0].path), "/usr");
   CHECK_EQ(plan.landlock_paths[0].rights, 5U);
+  CHECK(plan.landlock_paths[0].optional);
   CHECK_EQ(plan.landlock_ports[0].port, 443U);
+  CHECK(plan.violation_answer == cloister::plan::ViolationAnswer::kNobodyAsks);
   CHECK_EQ(plan.limits[0].value, 1024U);
   CHECK_EQ(plan.wall_time_ns, 5000000000U);
   CHECK_EQ(plan.argv.size, 1U);
@@ -161,7 +172,7 @@ CLOISTER_TEST("another magic, version or unknown namespace is refused") {
   parts.magic = 1;
   CHECK(!Accepts(parts));
   parts = Sound();
-  parts.version = 2;
+  parts.version = 1;
   CHECK(!Accepts(parts));
   parts = Sound();
   parts.namespaces |= CLONE_VM;
@@ -250,6 +261,33 @@ CLOISTER_TEST("a Landlock rule grants something, and nothing that is not handled
   CHECK(!Accepts(parts));
   parts = Sound();
   parts.landlock = 0;
+  CHECK(!Accepts(parts));
+}
+
+CLOISTER_TEST("what is answered at a violation needs a filter, and is one of three answers") {
+  Parts parts = Sound();
+  parts.instructions = 1;
+  parts.violation_answer = 1;
+  parts.readable = {"/lib", "/usr/bin/true"};
+  parts.descriptions = "words";
+  const auto bytes = Encode(parts);
+  const Decoded decoded = Run(bytes);
+  REQUIRE(decoded.ok);
+  CHECK(decoded.plan.violation_answer == cloister::plan::ViolationAnswer::kKill);
+  REQUIRE(decoded.plan.readable.size == 2);
+  CHECK_EQ(std::string(decoded.plan.readable[1]), "/usr/bin/true");
+  CHECK_EQ(decoded.plan.descriptions.size, 5U);
+  parts.violation_answer = 3;
+  CHECK(Accepts(parts));
+  parts.violation_answer = 4;
+  CHECK(!Accepts(parts));
+  parts.violation_answer = 0;
+  CHECK(!Accepts(parts));
+  parts.violation_answer = 2;
+  parts.readable = {"lib"};
+  CHECK(!Accepts(parts));
+  parts.readable = {};
+  parts.instructions = 0;
   CHECK(!Accepts(parts));
 }
 

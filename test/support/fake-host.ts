@@ -1,6 +1,8 @@
 /** A machine that exists only in a test: files, mounts, sockets and what the kernel can do. */
 
 import type { HostFeatures, HostFile, HostFiles, Support } from '../../lib/host/types.js';
+import { cellFiltering } from '../../lib/filter/cell.js';
+import { commandPaths } from '../../lib/plan/command.js';
 import type { PlanHost } from '../../lib/plan/context.js';
 import { Planner, type Compiled } from '../../lib/plan/compile.js';
 import type { Caller } from '../../lib/policy/caller.js';
@@ -155,6 +157,7 @@ export const FULL_FEATURES: HostFeatures = {
   overlay: true,
   idMappedBinds: true,
   freshProc: true,
+  listener: true,
   processesPerNamespace: true,
   controllers: {},
   settings: { maxUserNamespaces: 1000, unprivilegedUserNamespaces: null, appArmorRestrictsUserNamespaces: null },
@@ -189,5 +192,10 @@ export function planHost({ files = new FakeFiles(), support, features, caller = 
 
 /** The plan of `true` with these options on this machine. */
 export function plan(options: SpawnOptions = {}, machine: FakeMachine = {}, command = 'true'): Compiled {
-  return new Planner(planHost(machine)).compile(parseSpawn(command, [], options, machine.caller ?? USER));
+  const host = planHost(machine);
+  const request = parseSpawn(command, [], options, machine.caller ?? USER);
+  const { pledge, seccomp } = request.policy;
+  const filtering =
+    pledge === null && seccomp === null ? null : cellFiltering(request.policy, commandPaths(request), host.features);
+  return new Planner(host).compile(request, filtering);
 }

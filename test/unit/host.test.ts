@@ -27,6 +27,7 @@ landlock_abi=7
 seccomp_filter=1
 seccomp_tsync=1
 seccomp_user_notification=1
+seccomp_listener=ok
 seccomp_actions=allow,log,errno
 real_root=0
 idmap=EPERM
@@ -61,6 +62,7 @@ describe('what the launcher found', () => {
       overlay: true,
       idMappedBinds: false,
       freshProc: true,
+      listener: true,
       processesPerNamespace: true,
       controllers: { memory: 'v2', pids: 'v1' },
       settings: { maxUserNamespaces: 15000, unprivilegedUserNamespaces: null, appArmorRestrictsUserNamespaces: null },

@@ -129,3 +129,34 @@ describe('a fence', () => {
     expect(granted(planned, '/srv/data/new')).toContain('make-reg');
   });
 });
+
+describe('reading withheld', () => {
+  const READ = ['read-file', 'read-dir'];
+
+  test('is granted at the named places alone, whether or not they are there', () => {
+    const planned = planFence(7, BASE, [], ['/usr/lib', '/etc/ld.so.cache']);
+    if (planned === null || 'conflict' in planned) {
+      throw new Error('no fence');
+    }
+    expect(planned.handledFs).toEqual(expect.arrayContaining(READ));
+    expect(planned.rules[0]?.path).toBe('/');
+    expect(planned.rules[0]?.rights).not.toEqual(expect.arrayContaining(['read-file']));
+    expect(planned.rules[0]?.rights).toEqual(expect.arrayContaining(['execute', 'write-file', 'make-reg', 'refer']));
+    expect(planned.rules.slice(1)).toEqual([
+      { path: '/usr/lib', rights: READ, optional: true },
+      { path: '/etc/ld.so.cache', rights: READ, optional: true },
+    ]);
+  });
+
+  test('goes together with letters that Landlock holds', () => {
+    const planned = planFence(7, [...BASE, bind('/srv', true)], [restricted('/srv', 'rw')], ['/usr/lib']);
+    if (planned === null || 'conflict' in planned) {
+      throw new Error('no fence');
+    }
+    const rights = (path: string) => planned.rules.filter((rule) => rule.path === path).flatMap((rule) => rule.rights);
+    expect(rights('/')).not.toEqual(expect.arrayContaining(['read-file']));
+    expect(rights('/')).not.toEqual(expect.arrayContaining(['make-reg']));
+    expect(rights('/usr/lib')).toEqual(READ);
+    expect(rights('/tmp')).toEqual(expect.arrayContaining(['make-reg']));
+  });
+});

@@ -94,6 +94,18 @@ describe('degraded', () => {
       ["net: 'none'", 'scope'],
     ],
     ['/proc', {}, MACHINES['masked /proc'], ["the cell's own /proc"]],
+    ['ports', { tcp: { connect: [80] } }, { support: landlock(3) }, ['tcp']],
+    ['reading', { pledge: 'stdio exec' }, { support: landlock(1) }, ["pledge without 'rpath'"]],
+    [
+      'what takes a listener',
+      { pledge: 'stdio', onViolation: 'log' },
+      { features: { listener: false } },
+      [
+        'pledge: one program only, without exec',
+        "onViolation: 'log' tells what was refused",
+        'violations in the outcome',
+      ],
+    ],
     ['the process limit', { limits: { processes: 5 } }, MACHINES['Linux 5.10'], ['limits.processes']],
     [
       'host name and System V IPC',
@@ -151,10 +163,26 @@ describe('the expected enforcement', () => {
   });
 
   test('has the filter of every cell, where there is one', () => {
-    const filter = [{ defaultAction: 'allow', rules: [] }] as const;
-    const { plan: cell, enforcement } = new Planner({ ...planHost(), filter }).compile(parseSpawn('x', [], {}, USER));
-    expect(cell.filter).toBe(filter);
+    const policies = [{ defaultAction: 'allow', rules: [] }] as const;
+    const filtering = { policies, violations: null, missing: [] };
+    const { plan: cell, enforcement } = new Planner(planHost()).compile(parseSpawn('x', [], {}, USER), filtering);
+    expect(cell.filter).toBe(policies);
     expect(enforcement.seccomp).toEqual({ filters: 1, instructions: 0 });
+  });
+
+  test('has the ports of tcp, sorted', () => {
+    const { plan: cell, enforcement } = plan({ tcp: { connect: [443, 80, 443], bind: [8080] } });
+    expect(cell.landlock).toMatchObject({
+      handledNet: ['bind-tcp', 'connect-tcp'],
+      ports: [
+        { port: 80, rights: ['connect-tcp'] },
+        { port: 443, rights: ['connect-tcp'] },
+        { port: 8080, rights: ['bind-tcp'] },
+      ],
+    });
+    expect(enforcement.landlock?.handledNet).toEqual(['bind-tcp', 'connect-tcp']);
+    expect(plan({ tcp: {} }).plan.landlock).toMatchObject({ handledNet: ['bind-tcp', 'connect-tcp'], ports: [] });
+    expect(plan().plan.landlock?.handledNet).toBeUndefined();
   });
 
   test('names the mechanism of each limit that was asked for', () => {

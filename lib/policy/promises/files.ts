@@ -25,10 +25,13 @@ const NODE_TYPES = [0, 0x8000, 0x1000, 0xc000];
 const AT_EMPTY_PATH = 0x1000;
 
 /** open(path, flags, mode) and openat(directory, path, flags, mode). */
-const OPENS = [
+export const OPENS: readonly { readonly call: string; readonly flags: 1 | 2; readonly mode: 2 | 3 }[] = [
   { call: 'open', flags: 1, mode: 2 },
   { call: 'openat', flags: 2, mode: 3 },
-] as const;
+];
+
+/** Flags of an open that asks for more than reading what is there. */
+export const READ_ONLY: number = O_ACCMODE | O_TRUNC | O_CREAT | TMPFILE_BIT;
 
 /** Opening asks for what the flags say: reading, writing, creating, cutting off; each needs its promise. */
 function openRules(held: Held): SeccompRule[] {
@@ -47,7 +50,7 @@ function openRules(held: Held): SeccompRule[] {
       }
     };
     if (readOnly) {
-      open(O_ACCMODE | O_TRUNC | making, 0);
+      open(READ_ONLY, 0);
     }
     if (read) {
       make(O_ACCMODE | O_TRUNC, 0);

@@ -1,0 +1,90 @@
+/** The Landlock domain of a cell: scopes, files, reading without a promise for it, and ports. */
+
+import { unsupported } from '../errors.js';
+import type { ViolationPlan } from '../policy/filtering.js';
+import type { TcpPorts } from '../policy/valid.js';
+import { landlockAbi, type PlanContext } from './context.js';
+import { planFence, type Restricted } from './fence.js';
+import type { NetRight } from './landlock-rights.js';
+import type { LandlockPlan, MountOperation } from './types.js';
+
+/** Ports are known since Linux 6.7. */
+const PORTS_ABI = 4;
+
+export interface DomainWish {
+  readonly mounts: readonly MountOperation[];
+  readonly scoped: LandlockPlan['scoped'];
+  readonly violations: ViolationPlan | null;
+  readonly tcp: TcpPorts | null;
+}
+
+export function planDomain(context: PlanContext, { mounts, scoped, violations, tcp }: DomainWish): LandlockPlan | null {
+  const files = planFiles(context, mounts, withheldReading(violations));
+  const ports = planPorts(context, tcp);
+  return files === null && ports === null && scoped.length === 0 ? null : { scoped, ...files, ...ports };
+}
+
+/** Under 'log' everything goes through. */
+function withheldReading(violations: ViolationPlan | null): readonly string[] | null {
+  return violations === null || violations.answer === 'log' ? null : violations.readable;
+}
+
+function planFiles(
+  context: PlanContext,
+  mounts: readonly MountOperation[],
+  readable: readonly string[] | null,
+): Pick<LandlockPlan, 'handledFs' | 'rules'> | null {
+  let restricted: readonly Restricted[] = context.restricted;
+  for (;;) {
+    const fence = planFence(landlockAbi(context), mounts, restricted, readable);
+    if (fence === null) {
+      if (readable !== null) {
+        goWithout(
+          context,
+          "pledge without 'rpath'",
+          'the dynamic loader must read its libraries, and only Landlock can leave it those alone (Linux 5.19, ABI 2)',
+        );
+      }
+      return null;
+    }
+    if (!('conflict' in fence)) {
+      return fence;
+    }
+    const { conflict } = fence;
+    giveUp(context, conflict);
+    restricted = restricted.filter((other) => other !== conflict);
+  }
+}
+
+function planPorts(context: PlanContext, tcp: TcpPorts | null): Pick<LandlockPlan, 'handledNet' | 'ports'> | null {
+  if (tcp === null) {
+    return null;
+  }
+  const abi = landlockAbi(context);
+  if (abi < PORTS_ABI) {
+    const has = abi === 0 ? 'no Landlock' : `Landlock ABI ${String(abi)}`;
+    goWithout(context, 'tcp', `this kernel has ${has}; it takes ABI ${String(PORTS_ABI)} (Linux 6.7)`);
+    return null;
+  }
+  const grant = (rights: readonly NetRight[]) => (port: number) => ({ port, rights });
+  return {
+    handledNet: ['bind-tcp', 'connect-tcp'],
+    ports: [...tcp.connect.map(grant(['connect-tcp'])), ...tcp.bind.map(grant(['bind-tcp']))],
+  };
+}
+
+function goWithout({ degrade, missing }: PlanContext, feature: string, reason: string): void {
+  if (!degrade) {
+    throw unsupported(feature, reason, "leave it out, or set onUnsupported: 'degrade' to apply the rest");
+  }
+  missing.push({ feature, reason });
+}
+
+function giveUp({ degrade, missing }: PlanContext, { path }: Restricted): void {
+  const feature = `the letters of unveil["${path}"]`;
+  const reason = 'it lies in a place where more is allowed, and what is allowed there holds for everything below';
+  if (!degrade) {
+    throw unsupported(feature, reason, "write both 'w' and 'c', move it out of there, or set onUnsupported: 'degrade'");
+  }
+  missing.push({ feature, reason });
+}
