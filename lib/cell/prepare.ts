@@ -11,7 +11,7 @@ import { Planner } from '../plan/compile.js';
 import type { Plan } from '../plan/types.js';
 import { parseEntry, parseRun, parseSpawn } from '../policy/parse.js';
 import { hostArch } from '../policy/syscalls/arch.js';
-import type { Enforcement } from '../policy/types.js';
+import type { Enforcement, PledgePromise } from '../policy/types.js';
 import type { RunRequest, SpawnRequest } from '../policy/valid.js';
 import type { Advice } from './failure.js';
 
@@ -42,7 +42,11 @@ export function prepareRun(command: unknown, args: unknown, options?: unknown): 
 
 /** The policy of enterCell, for a program and its arguments. */
 export function prepareEntry(command: string, args: readonly string[], policy: unknown): CellStart {
-  return decide(parseEntry(command, args, policy));
+  const request = parseEntry(command, args, policy);
+  const { pledge } = request.policy;
+  // This program compiles what it runs, in the cell as well.
+  const promises = pledge === null ? null : [...new Set<PledgePromise>([...pledge, 'prot_exec'])];
+  return decide({ ...request, policy: { ...request.policy, pledge: promises } });
 }
 
 let planner:

@@ -221,6 +221,7 @@ const ANSWERS = { kill: 1, error: 2, log: 3 } as const;
 function encodeViolations(writer: ByteWriter, violations: Plan['violations'], descriptions: Uint8Array): void {
   const asked = violations?.reported === true;
   writer.u32(asked ? ANSWERS[violations.answer] : 0);
+  writer.flag(asked && violations.held !== null);
   writer.texts(asked ? (violations.readable ?? []) : []);
   const words = asked && violations.answer === 'kill' ? descriptions : NO_DESCRIPTIONS;
   writer.u32(words.length);

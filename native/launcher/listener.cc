@@ -141,7 +141,8 @@ void Respond(int fd, const uapi::SeccompResponse& response) {
 
 }  // namespace
 
-Listener::Listener(const plan::Plan& plan) : answer_(plan.violation_answer) {
+Listener::Listener(const plan::Plan& plan)
+    : answer_(plan.violation_answer), promises_(plan.promises) {
   for (std::size_t i = 0; i < plan.readable.size; ++i) {
     readable_.emplace_back(plan.readable[i]);
   }
@@ -172,19 +173,22 @@ Judgement Listener::Judge(const SeccompNotification& call, const std::string& pa
     return Judgement::kPass;
   }
   const PathCall* known = FindPathCall(data);
-  if (readable_.empty() || known == nullptr || path.empty()) {
+  if (!promises_ || known == nullptr || path.empty()) {
     return Judgement::kViolation;
   }
-  const bool opens = known->use == PathUse::kOpen && OnlyReads(data, *known);
-  if (opens && IsReadable(path)) {
+  const std::string normalized = Normalized(path);
+  const bool opens = known->use == PathUse::kOpen;
+  const bool reads = opens && OnlyReads(data, *known);
+  if (reads && IsReadable(normalized)) {
     // Whatever the path says by the time the kernel reads it: its Landlock domain lets the caller
     // read nothing else.
     return Judgement::kPass;
   }
   const bool looks = known->use == PathUse::kLook;
-  const bool quiet =
-      violations::IsQuietPath(Normalized(path).c_str()) || (looks && IsReadable(path));
-  return (opens || looks) && quiet ? Judgement::kDoWithout : Judgement::kViolation;
+  const bool quiet = (reads || looks) && violations::IsQuietPath(normalized.c_str());
+  const bool library = looks && IsReadable(normalized);
+  const bool device = opens && violations::IsQuietDevice(normalized.c_str());
+  return quiet || library || device ? Judgement::kDoWithout : Judgement::kViolation;
 }
 
 std::string Listener::ReadPath(const SeccompNotification& call) const {
@@ -211,12 +215,10 @@ std::string Listener::ReadPath(const SeccompNotification& call) const {
 }
 
 bool Listener::IsReadable(const std::string& path) const {
-  const std::string normalized = Normalized(path);
-  return !normalized.empty() &&
-         std::any_of(readable_.begin(), readable_.end(), [&normalized](const std::string& place) {
-           return normalized.compare(0, place.size(), place) == 0 &&
-                  (normalized.size() == place.size() || normalized[place.size()] == '/');
-         });
+  return std::any_of(readable_.begin(), readable_.end(), [&path](const std::string& place) {
+    return path.compare(0, place.size(), place) == 0 &&
+           (path.size() == place.size() || path[place.size()] == '/');
+  });
 }
 
 void Listener::Pass(const SeccompNotification& call) const {

@@ -52,10 +52,12 @@ class Listener {
   [[nodiscard]] std::string Line(const SeccompNotification& call) const;
 
  private:
+  // `path`: absolute and normalized, or empty.
   [[nodiscard]] bool IsReadable(const std::string& path) const;
 
   UniqueFd fd_;
   plan::ViolationAnswer answer_;
+  bool promises_;
   std::vector<std::string> readable_;
   std::vector<std::uint8_t> descriptions_;
   // The command itself is executed under its own filter.

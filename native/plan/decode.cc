@@ -276,6 +276,7 @@ class Decoder {
     Require(answer <= static_cast<std::uint32_t>(ViolationAnswer::kLog));
     plan_.violation_answer = static_cast<ViolationAnswer>(answer);
     const bool asked = plan_.violation_answer != ViolationAnswer::kNobodyAsks;
+    plan_.promises = reader_.Flag();
     // A listener belongs to a filter.
     Require(!asked || plan_.filter.size > 0);
     plan_.readable = Texts();
@@ -285,6 +286,7 @@ class Decoder {
     const std::uint32_t size = reader_.Count(1);
     plan_.descriptions = {reader_.Bytes(size), size};
     Require(asked || (plan_.readable.size == 0 && size == 0));
+    Require(plan_.promises || plan_.readable.size == 0);
   }
 
   void Command() {

@@ -137,6 +137,8 @@ struct Plan {
   std::uint16_t rows = 0;
   Array<sock_filter> filter;
   ViolationAnswer violation_answer = ViolationAnswer::kNobodyAsks;
+  // The filter is made of promises, which do not count what libraries merely look for.
+  bool promises = false;
   // What may be opened for reading without a promise for it; the Landlock domain says the same.
   Array<const char*> readable;
   // native/violations: words for the line that a command leaves which is ended for a violation.

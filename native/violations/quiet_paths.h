@@ -46,6 +46,12 @@ inline bool IsQuietPath(const char* path) noexcept {
   return false;
 }
 
+// Opened for writing as well, by programs that go on without.
+inline bool IsQuietDevice(const char* path) noexcept {
+  // Shells look for the terminal that they belong to.
+  return Matches(path, "/dev/tty") || Matches(path, "/dev/null");
+}
+
 }  // namespace cloister::violations
 
 #endif  // CLOISTER_VIOLATIONS_QUIET_PATHS_H_

@@ -42,6 +42,7 @@ struct Parts {
   std::uint32_t resource = 7;
   std::uint32_t instructions = 0;
   std::uint32_t violation_answer = 0;
+  std::uint32_t promises = 1;
   std::vector<std::string> readable;
   std::string descriptions;
   std::uint32_t landlock = 1;
@@ -85,7 +86,7 @@ std::vector<std::uint8_t> Encode(const Parts& parts) {
   for (std::uint32_t i = 0; i < parts.instructions; ++i) {
     writer.U64(0x7fff000000000006);
   }
-  writer.U32(parts.violation_answer).U32(static_cast<std::uint32_t>(parts.readable.size()));
+  writer.U32(parts.violation_answer).U32(parts.promises).U32(static_cast<std::uint32_t>(parts.readable.size()));
   for (const auto& path : parts.readable) {
     writer.Text(path);
   }
@@ -286,7 +287,12 @@ CLOISTER_TEST("what is answered at a violation needs a filter, and is one of thr
   parts.violation_answer = 2;
   parts.readable = {"lib"};
   CHECK(!Accepts(parts));
+  parts.readable = {"/lib"};
+  CHECK(Accepts(parts));
+  parts.promises = 0;
+  CHECK(!Accepts(parts));
   parts.readable = {};
+  CHECK(Accepts(parts));
   parts.instructions = 0;
   CHECK(!Accepts(parts));
 }

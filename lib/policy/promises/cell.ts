@@ -16,6 +16,9 @@ const MAP_ANONYMOUS = 0x20;
 const AT_EMPTY_PATH = 0x1000;
 const F_SETFD = 2;
 const R_OK = 4;
+/** asm-generic/ioctls.h; the latter: TCSETS TCSETSW TCSETSF. */
+const TIOCGPGRP = 0x540f;
+const TERMINAL_CHANGES = [0x5402, 0x5403, 0x5404];
 const AF_UNIX = 1;
 /** SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, linux/net.h. */
 const NSCD_SOCKET = 0x8_0801;
@@ -66,6 +69,11 @@ function loaderRules(given: ReadonlySet<PledgePromise>, { violation, asked }: Ce
   if (given.has('rpath') && !given.has('unix')) {
     // Looking up a user or a group asks nscd first, with a socket of just this shape, and reads the files when there is none.
     rules.push(answer({ errno: 'EACCES' }, 'socket', is(0, AF_UNIX), is(1, NSCD_SOCKET)));
+  }
+  if (!given.has('tty')) {
+    // bash asks at its start whose terminal it is; Node.js puts the terminal back as it was at its end.
+    rules.push(answer({ errno: 'ENOTTY' }, 'ioctl', is(1, TIOCGPGRP)));
+    rules.push(...TERMINAL_CHANGES.map((request) => answer({ errno: 'EPERM' }, 'ioctl', is(1, request))));
   }
   if (!given.has('exec') && !asked) {
     // Nobody could tell the first from the second.
