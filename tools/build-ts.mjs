@@ -50,6 +50,22 @@ function unpackerBundle() {
   };
 }
 
+/** The one module that brings a library along. */
+const WITH_LIBRARY = 'policy/zod';
+
+function libraryBuild() {
+  return {
+    ...shared,
+    entry: { [WITH_LIBRARY]: `lib/${WITH_LIBRARY}.ts` },
+    format: 'esm',
+    dts: false,
+    noExternal: ['zod', /^zod\//],
+    // Its licence asks for that.
+    banner: { js: `/*\n${readFileSync(path.join(root, 'node_modules/zod/LICENSE'), 'utf8').trim()}\n*/` },
+    logLevel: 'error',
+  };
+}
+
 /** Declarations for CommonJS callers, each with all that it needs. */
 function commonJsDeclarations() {
   return {
@@ -96,11 +112,13 @@ async function main() {
   const { build } = await import('tsdown');
   // Built aside and then swapped in: programs that run from dist/ meanwhile keep a whole tree.
   const scratch = path.join(root, '.cache', `dist-${process.pid}`);
-  const [fresh, commonjs, old] = ['esm', 'cjs', 'old'].map((name) => path.join(scratch, name));
+  const [fresh, commonjs, library, old] = ['esm', 'cjs', 'library', 'old'].map((name) => path.join(scratch, name));
   const started = new Date();
   await build({ ...moduleBuild(), cwd: root, outDir: fresh });
   await build({ ...unpackerBundle(), cwd: root, outDir: fresh });
   await build({ ...commonJsDeclarations(), cwd: root, outDir: commonjs });
+  await build({ ...libraryBuild(), cwd: root, outDir: library });
+  renameSync(path.join(library, `${WITH_LIBRARY}.js`), path.join(fresh, `${WITH_LIBRARY}.js`));
   writeDoorways(fresh, commonjs);
   const command = path.join(fresh, 'cli', 'main.js');
   if (existsSync(command)) {

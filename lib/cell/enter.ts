@@ -54,7 +54,11 @@ export function enterCell(policy: IsolationPolicy): Enforcement {
     for (const directory of start.workDirectories) {
       mkdirSync(directory, { mode: 0o700, recursive: true });
     }
-    return addon.enterCell(launcherPath, encodePlan(start.plan, start.filter, start.descriptions), makeProof(start.expected));
+    return addon.enterCell(
+      launcherPath,
+      encodePlan(start.plan, start.filter, start.descriptions),
+      makeProof(start.expected),
+    );
   } catch (error) {
     throw localStartError(process.execPath, error, launcherPath);
   }

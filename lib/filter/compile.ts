@@ -1,6 +1,6 @@
 /** Policies in, a filter out. The work is done by native/seccomp; here are its border and its errors. */
 
-import * as z from 'zod/mini';
+import * as z from '../policy/zod.js';
 
 import { bug, CloisterError, type PolicyIssue, policyError } from '../errors.js';
 import { CompileFailure } from '../native/seccomp-functions.js';

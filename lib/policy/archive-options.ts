@@ -1,6 +1,6 @@
 /** The border of cloister/archive: what users hand to extractArchive and listArchive becomes a valid request, or one ERR_CLOISTER_POLICY with every issue. */
 
-import * as z from 'zod/mini';
+import * as z from './zod.js';
 
 import { CloisterError, type PolicyIssue, policyError } from '../errors.js';
 import { resolveFrom } from '../util/paths.js';

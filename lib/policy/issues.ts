@@ -1,13 +1,12 @@
 /** From what the schema library reports to what users read: one issue for each thing that is wrong, each with its place and, where there is one, a suggestion. */
 
-import type { $ZodIssue, $ZodRawIssue } from 'zod/v4/core';
-
 import type { PolicyIssue } from '../errors.js';
 import { suggest } from '../util/suggest.js';
 import { formatPath, type PathPart } from './path.js';
+import type { core } from './zod.js';
 
 /** For a strict object: says which of its own keys an unknown one may have been meant for, one line for each. */
-export function unknownKeyMessages(known: readonly string[]): (issue: $ZodRawIssue) => string | undefined {
+export function unknownKeyMessages(known: readonly string[]): (issue: core.$ZodRawIssue) => string | undefined {
   return (issue) =>
     issue.code === 'unrecognized_keys' ? issue.keys.map((key) => unknownKey(key, known)).join('\n') : undefined;
 }
@@ -24,11 +23,15 @@ export function unknownWord(noun: string, word: string, known: readonly string[]
 }
 
 /** All issues below `base`, which is where `input` came from. */
-export function translate(issues: readonly $ZodIssue[], input: unknown, base: readonly PathPart[] = []): PolicyIssue[] {
+export function translate(
+  issues: readonly core.$ZodIssue[],
+  input: unknown,
+  base: readonly PathPart[] = [],
+): PolicyIssue[] {
   return issues.flatMap((issue) => translateOne(issue, input, [...base, ...issue.path]));
 }
 
-function translateOne(issue: $ZodIssue, input: unknown, path: readonly PathPart[]): PolicyIssue[] {
+function translateOne(issue: core.$ZodIssue, input: unknown, path: readonly PathPart[]): PolicyIssue[] {
   const at = formatPath(path);
   const value = valueAt(input, path);
   switch (issue.code) {
@@ -74,7 +77,7 @@ function translateOne(issue: $ZodIssue, input: unknown, path: readonly PathPart[
 
 /** Reports what is wrong with the alternative that the value was most likely meant to be. */
 function translateUnion(
-  issue: $ZodIssue & { code: 'invalid_union' },
+  issue: core.$ZodIssue & { code: 'invalid_union' },
   input: unknown,
   path: readonly PathPart[],
 ): PolicyIssue[] {
@@ -102,7 +105,7 @@ function translateUnion(
 }
 
 /** Whether an alternative does not fit the value at all, rather than some member of it. A member that may never be there marks another alternative. */
-function rejectsWhole(issue: $ZodIssue): boolean {
+function rejectsWhole(issue: core.$ZodIssue): boolean {
   if (issue.code === 'invalid_type' && issue.expected === 'never') {
     return true;
   }

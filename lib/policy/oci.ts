@@ -2,7 +2,7 @@
 
 import { release } from 'node:os';
 
-import * as z from 'zod/mini';
+import * as z from './zod.js';
 
 import { type PolicyIssue, policyError, unsupported } from '../errors.js';
 import { translate, unknownWord } from './issues.js';

@@ -3,7 +3,7 @@
  * Nothing behind this file looks at what the user wrote.
  */
 
-import * as z from 'zod/mini';
+import * as z from './zod.js';
 
 import { CloisterError, type PolicyIssue, policyError } from '../errors.js';
 import { type Caller, currentCaller } from './caller.js';

@@ -1,6 +1,6 @@
 /** Schema of mounts. */
 
-import * as z from 'zod/mini';
+import * as z from './zod.js';
 
 import { suggest } from '../util/suggest.js';
 import { alternatives, describe } from './issues.js';

@@ -1,6 +1,6 @@
 /** Building blocks of the schema. Each knows what it looks like in JSON Schema, so that the shipped file comes from the same source. */
 
-import * as z from 'zod/mini';
+import * as z from './zod.js';
 
 import { hasParentReference, isAbsolute } from '../util/paths.js';
 import { suggest } from '../util/suggest.js';

@@ -1,6 +1,6 @@
 /** Schema of filters. Whether names and numbers of system calls exist is for the compiler to say: it depends on the architecture. */
 
-import * as z from 'zod/mini';
+import * as z from './zod.js';
 
 import { describe } from './issues.js';
 import { count, oneOf, type Schema, scalar, strict } from './schema-parts.js';

@@ -3,7 +3,7 @@
 import { Stream } from 'node:stream';
 import { types } from 'node:util';
 
-import * as z from 'zod/mini';
+import * as z from './zod.js';
 
 import { alternatives, describe, unknownWord } from './issues.js';
 import {

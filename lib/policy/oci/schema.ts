@@ -1,6 +1,6 @@
 /** The form of a profile. Keys that are not known are refused: they could change what a rule means, as includes and excludes do. */
 
-import * as z from 'zod/mini';
+import * as z from '../zod.js';
 
 import { describe } from '../issues.js';
 import { count, oneOf, type Schema, scalar, strict } from '../schema-parts.js';
