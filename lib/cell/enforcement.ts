@@ -52,6 +52,13 @@ export function confirmedEnforcement(expected: Enforcement, confirmed: Confirmed
   };
 }
 
+/** What nobody could enforce: the end of a process that sleeps in the kernel. */
+export function withProcessesLeft(enforcement: Enforcement): Enforcement {
+  const reason =
+    'a process of the cell sleeps in the kernel (state D), as on a file system that does not answer, and ends when that answers: SIGKILL was sent five seconds ago';
+  return { ...enforcement, missing: [...enforcement.missing, { feature: 'end of every process', reason }] };
+}
+
 /** Why a command that was started must not go on, or null. */
 export function refusal(command: string, missing: readonly string[], noTerminal: boolean): CloisterError | null {
   if (noTerminal) {

@@ -13,7 +13,7 @@ import { aborted, onAbort, reasonOf } from './abort.js';
 import type { CellChannel } from './channel.js';
 import { Deferred } from './deferred.js';
 import { CellEnding } from './ending.js';
-import { confirmedEnforcement, refusal, shortfalls } from './enforcement.js';
+import { confirmedEnforcement, refusal, shortfalls, withProcessesLeft } from './enforcement.js';
 import { abortError, localStartError, stageName, startError } from './failure.js';
 import { outcomeReason, usageOf } from './outcome.js';
 import { OutputLimit } from './output-limit.js';
@@ -311,7 +311,7 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
       violations: nameViolations(this.#violations, this.#start.plan.violations?.held ?? null),
       violationCount: ended.violations,
       usage,
-      enforcement: this.#enforcement,
+      enforcement: ended.processesLeft === 0 ? this.#enforcement : withProcessesLeft(this.#enforcement),
     });
     this.#exited(null, SIGKILL);
     this.#phase = 'gone';

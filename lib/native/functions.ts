@@ -64,6 +64,8 @@ export type CellEvent =
       peakMemory: number;
       /** Most of them alive at once; 0 where they were not counted. */
       processes: number;
+      /** Not 0: something of the cell is still there, seconds after SIGKILL, and nothing can end it. */
+      processesLeft: number;
       /** Of which the first hundred were told, each by an event. */
       violations: number;
     }

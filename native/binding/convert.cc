@@ -102,6 +102,7 @@ Napi::Value Convert(Napi::Env env, const wire::EndedEvent& event, bool /*has_ter
                  static_cast<double>(event.system_time_us) / kMicrosecondsPerMillisecond)
       .AddNumber("peakMemory", event.peak_memory)
       .AddNumber("processes", event.processes)
+      .AddNumber("processesLeft", event.processes_left)
       .AddNumber("violations", event.violations)
       .Finish();
 }

@@ -26,6 +26,7 @@ void Cell::Kill(wire::EndCause why) {
   if (started && !exited) {
     watch.BeforeKill();
   }
+  ending_ns = ending_ns == 0 ? sys::MonotonicNow() : ending_ns;
   // ESRCH: it has ended on its own meanwhile.
   sys::PidfdSendSignal(init.Get(), SIGKILL);
   if (watch.Group() != nullptr) {
@@ -58,8 +59,9 @@ void Cell::SendLastLine() {
 
 std::uint64_t Cell::NextDeadline() const {
   const auto never_is_last = [](std::uint64_t time) { return time == 0 ? UINT64_MAX : time; };
+  const std::uint64_t patience = given_up || ending_ns == 0 ? 0 : ending_ns + kEndPatienceNs;
   return std::min({never_is_last(deadline_ns), never_is_last(watch.NextCheck()),
-                   never_is_last(last_line_deadline_ns)});
+                   never_is_last(last_line_deadline_ns), never_is_last(patience)});
 }
 
 void Cell::EnforceLimits(std::uint64_t now_ns) {

@@ -21,6 +21,9 @@
 
 namespace cloister::launcher {
 
+// How long the end of a cell may take before it is told without.
+inline constexpr std::uint64_t kEndPatienceNs = 5000000000;
+
 struct Cell {
   std::uint64_t id = 0;
   pid_t init_pid = -1;
@@ -47,6 +50,10 @@ struct Cell {
   std::string last_line;
   // When the cell is killed although that has not been written. CLOCK_MONOTONIC; 0: never.
   std::uint64_t last_line_deadline_ns = 0;
+  // When its end began: by a kill, or by the command's own exit. CLOCK_MONOTONIC; 0: it goes on.
+  std::uint64_t ending_ns = 0;
+  // The end has been told, with processes left that nothing can end.
+  bool given_up = false;
   std::uint64_t started_ns = 0;
   std::uint64_t ended_ns = 0;
   std::uint64_t init_user_us = 0;
@@ -61,6 +68,11 @@ struct Cell {
   void SendLastLine();
   // When the launcher has to look at it again, CLOCK_MONOTONIC; UINT64_MAX: never.
   [[nodiscard]] std::uint64_t NextDeadline() const;
+  // Its end takes longer than any kill does: a process sleeps in the kernel where no signal wakes
+  // it (state D, proc_pid_stat(5)).
+  [[nodiscard]] bool IsStuck(std::uint64_t now_ns) const {
+    return ending_ns != 0 && !given_up && now_ns >= ending_ns + kEndPatienceNs;
+  }
   // Kills what has used up a limit.
   void EnforceLimits(std::uint64_t now_ns);
   // Nothing of it is left: the one cause of its end, as far as the launcher is concerned.

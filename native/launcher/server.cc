@@ -127,6 +127,9 @@ void Server::EnforceDeadlines() {
   }
   for (const auto& [id, cell] : cells_) {
     cell->EnforceLimits(sys::MonotonicNow());
+    if (cell->IsStuck(sys::MonotonicNow())) {
+      GiveUp(cell.get());
+    }
   }
 }
 

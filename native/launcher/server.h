@@ -50,6 +50,8 @@ class Server {
   void HandleCall(Cell* cell, const SeccompNotification& call);
   void InitEnded(Cell* cell);
   void ReportEnd(Cell* cell, const rusage& usage);
+  void TellEnd(Cell* cell, const rusage& usage);
+  void GiveUp(Cell* cell);
 
   template <typename Event>
   void Send(const Event& event, UniqueFd fd = UniqueFd()) {

@@ -113,6 +113,7 @@ void Server::HandleReport(Cell* cell, const wire::ChildReport& report, std::vect
         break;
       }
       cell->exited = true;
+      cell->ending_ns = sys::MonotonicNow();
       cell->deadline_ns = 0;
       cell->watch.Stop();
       cell->ended_ns = report.time_ns;
@@ -188,10 +189,8 @@ void Server::InitEnded(Cell* cell) {
   if (result < 0 || info.si_pid == 0) {
     return;
   }
-  if (!cell->started) {
-    Send(cell->failure.value_or(MakeFailedEvent(cell->id, WhyNotStarted(*cell))));
-  } else {
-    ReportEnd(cell, usage);
+  if (!cell->given_up) {
+    TellEnd(cell, usage);
   }
   if (std::unique_ptr<limits::CellGroup> group = cell->watch.TakeGroup()) {
     groups_.Remove(std::move(group));
@@ -201,6 +200,23 @@ void Server::InitEnded(Cell* cell) {
   }
   cells_.erase(cell->id);
   spares_.OrderWanted();
+}
+
+void Server::TellEnd(Cell* cell, const rusage& usage) {
+  if (!cell->started) {
+    Send(cell->failure.value_or(MakeFailedEvent(cell->id, WhyNotStarted(*cell))));
+  } else {
+    ReportEnd(cell, usage);
+  }
+}
+
+// Whoever waits for the outcome gets one. What holds the cell's processes is kept until they end:
+// its group, its host id.
+void Server::GiveUp(Cell* cell) {
+  HandleReports(cell);
+  cell->given_up = true;
+  cell->watch.Stop();
+  TellEnd(cell, {});
 }
 
 void Server::ReportEnd(Cell* cell, const rusage& usage) {
@@ -223,6 +239,7 @@ void Server::ReportEnd(Cell* cell, const rusage& usage) {
   event.header = MakeHeader(wire::Type::kEnded, cell->id);
   event.cause = cell->cause;
   event.cause_time_ns = cell->cause_time_ns;
+  event.processes_left = cell->given_up ? 1 : 0;
   event.violations = cell->listener == nullptr ? 0 : cell->listener->Count();
   event.wall_time_ns = Difference(cell->ended_ns, cell->started_ns);
   event.user_time_us = used.user_us;

@@ -153,6 +153,10 @@ struct EndedEvent {
   std::uint64_t system_time_us;
   std::uint64_t peak_memory;
   std::uint64_t violations;
+  // Not 0: processes of the cell are still there, some time after SIGKILL, since they wait in the
+  // kernel for what does not answer. They end with that.
+  std::uint32_t processes_left;
+  std::uint32_t reserved;
 };
 
 inline constexpr std::size_t kLargestPacket = sizeof(SpawnRequest) + kInlinePlanLimit;

@@ -2,6 +2,7 @@
 
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -110,5 +111,42 @@ time.sleep(60)`,
       { user, data: { program: path.join(folder, 'program'), folder } },
     );
     expect(error).toEqual({ code: 'ERR_CLOISTER_SETUP', stage: 'exec' });
+  });
+});
+
+describe.runIf(process.getuid?.() === 0 && existsSync('/dev/loop-control'))('a process that no signal ends', () => {
+  it('does not hold up the outcome, which names it, and is gone when what it waits for answers', async () => {
+    const folder = scratch('root', { mounted: 'dir' });
+    const run = (command: string): void => {
+      const { status, stderr } = spawnSync('sh', ['-c', command], { encoding: 'utf8', cwd: folder });
+      expect([command, status, stderr.trim()]).toEqual([command, 0, '']);
+    };
+    run('truncate -s 16M image && mkfs.ext4 -q image && mount -o loop image mounted && chmod 777 mounted');
+    onTestFinished(() => {
+      spawnSync('sh', ['-c', 'fsfreeze -u mounted; umount mounted'], { cwd: folder });
+    });
+    run('fsfreeze -f mounted');
+    const result = await inSubprocess(
+      async ({ runIsolated, childProcess, descendants, waitFor, data }) => {
+        const { mounted } = data as { mounted: string };
+        const { reason, signal, enforcement } = await runIsolated('sh', ['-c', `echo text > ${mounted}/file`], {
+          unveil: { [mounted]: 'rwc' },
+          limits: { wallTime: '200ms' },
+        });
+        const { stdout } = await runIsolated('echo', ['others go on']);
+        const stuck = descendants().filter(({ name }) => name === 'sh').length;
+        childProcess.execFileSync('fsfreeze', ['-u', mounted]);
+        await waitFor(() => descendants().every(({ name }) => name !== 'sh'));
+        return { reason, signal, missing: enforcement.missing.map(({ feature }) => feature), stdout, stuck };
+      },
+      { user: 'root', data: { mounted: path.join(folder, 'mounted') } },
+    );
+    expect(result).toEqual({
+      reason: 'wall-time',
+      signal: 'SIGKILL',
+      missing: ['end of every process'],
+      stdout: 'others go on\n',
+      stuck: 1,
+    });
   });
 });

@@ -86,7 +86,9 @@ std::vector<std::uint8_t> Encode(const Parts& parts) {
   for (std::uint32_t i = 0; i < parts.instructions; ++i) {
     writer.U64(0x7fff000000000006);
   }
-  writer.U32(parts.violation_answer).U32(parts.promises).U32(static_cast<std::uint32_t>(parts.readable.size()));
+  writer.U32(parts.violation_answer)
+      .U32(parts.promises)
+      .U32(static_cast<std::uint32_t>(parts.readable.size()));
   for (const auto& path : parts.readable) {
     writer.Text(path);
   }

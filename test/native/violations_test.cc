@@ -41,7 +41,8 @@ CLOISTER_TEST("the line names the call, its arguments and the promise that fits 
            std::string("cloister: system call openat(0xffffff9c, 0x7fff0, 0x80000, 0x0, 0x0, 0x0) "
                        "is not allowed; the promise 'rpath' would allow it (thread 42)\n"));
   // The upper half of an int is nothing that the kernel looks at.
-  const std::string writing = Line(Words(), {257, true, {0, 0, 0xff00000001, 0, 0, 0}, 42, "thread"});
+  const std::string writing =
+      Line(Words(), {257, true, {0, 0, 0xff00000001, 0, 0, 0}, 42, "thread"});
   CHECK(writing.find("'wpath'") != std::string::npos);
 }
 
