@@ -10,8 +10,8 @@ packages=(
   cmake clang-19 libclang-rt-19-dev
   # npm run check: formatting and lint of C++ and of scripts, nm for the symbols of the child.
   clang-format-19 clang-tidy-19 shellcheck binutils
-  # Tests: an unprivileged caller (setpriv), process listings (ps), capabilities of files.
-  util-linux procps libcap2-bin
+  # Tests: an unprivileged caller (setpriv), process listings (ps), capabilities of files, a file system to freeze.
+  util-linux procps libcap2-bin e2fsprogs
   # Tests of cloister/archive: archives as other programs make and unpack them.
   unzip zip libarchive-tools zstd xz-utils bzip2
   # Benchmarks compare with it.
