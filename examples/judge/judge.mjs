@@ -1,5 +1,6 @@
 // Judges a submission in C++ or Python: compiles it where that is needed, runs it against each test case under limits, and prints a verdict for each.
-// The compiler and the program run in cells of their own; the program sees the test's input and nothing else of this machine.
+// The compiler and the program run in cells of their own; the program sees the test's input and nothing else of this machine, and may compute and
+// print, and no more: whatever else it calls is the verdict 'forbidden call'.
 //
 //   node examples/judge/judge.mjs submission.cpp|submission.py [folder with NAME.in and NAME.out]
 
@@ -27,6 +28,8 @@ async function prepare(submission, folder) {
     return {
       command: 'python3',
       args: ['/submission.py'],
+      // It computes and reads its own library; a call for anything else ends it.
+      pledge: 'stdio rpath',
       mounts: [{ type: 'bind', source: submission, target: '/submission.py' }],
     };
   }
@@ -44,6 +47,7 @@ async function prepare(submission, folder) {
   return {
     command: '/program',
     args: [],
+    pledge: 'stdio',
     mounts: [{ type: 'bind', source: path.join(folder, 'program'), target: '/program' }],
   };
 }
@@ -78,6 +82,7 @@ try {
     for (const name of names.sort()) {
       const result = await runIsolated(program.command, program.args, {
         mounts: program.mounts,
+        pledge: program.pledge,
         limits: LIMITS,
         input: fs.readFileSync(path.join(tests, `${name}.in`)),
       });

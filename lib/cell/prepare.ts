@@ -72,7 +72,12 @@ function decide<Request extends SpawnRequest>(request: Request): CellStart<Reque
     request,
     plan,
     filter: compileFiltering(filtering),
-    descriptions: described ? describeCalls(hostArch() ?? 'x86_64', plan.violations.held, 'any') : undefined,
+    descriptions: described
+      ? describeCalls(hostArch() ?? 'x86_64', plan.violations.held, {
+          signals: 'any',
+          byPath: plan.violations.readable !== null,
+        })
+      : undefined,
     expected: enforcement,
     workDirectories,
     advice: (failure) => advise(failure, host.features),

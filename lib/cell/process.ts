@@ -308,7 +308,7 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
       ),
       exitCode,
       signal: signal === null ? null : signalName(signal),
-      violations: nameViolations(this.#violations, this.#start.plan.violations?.held ?? null),
+      violations: nameViolations(this.#violations, this.#start.plan.violations),
       violationCount: ended.violations,
       usage,
       enforcement: ended.processesLeft === 0 ? this.#enforcement : withProcessesLeft(this.#enforcement),

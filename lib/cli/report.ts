@@ -41,14 +41,40 @@ const LIMIT_OF_REASON: Readonly<Partial<Record<Outcome['reason'], string>>> = {
   output: 'output',
 };
 
-/** Which limit cloister ended the cell for, where it did. `limits` as written in the policy. */
-export function describeEnd({ reason }: Outcome, limits: Readonly<Record<string, unknown>>): string[] {
-  const limit = LIMIT_OF_REASON[reason];
+/** What was tried that the policy forbids, and which limit cloister ended the cell for, where it did. `limits` as written in the policy. */
+export function describeEnd(outcome: Outcome, limits: Readonly<Record<string, unknown>>): string[] {
+  const limit = LIMIT_OF_REASON[outcome.reason];
+  return [...describeViolations(outcome), ...endByLimit(limit, limits)];
+}
+
+function endByLimit(limit: string | undefined, limits: Readonly<Record<string, unknown>>): string[] {
   return limit === undefined ? [] : [`ended: limits.${limit} of ${String(limits[limit])} is used up`];
 }
 
+const MOST_TOLD = 10;
+
+/** The kinds of calls that the policy forbids and that were tried, each once. A cell that was ended for one has said so itself. */
+function describeViolations({ reason, violations, violationCount }: Outcome): string[] {
+  if (reason === 'violation' || violationCount === 0) {
+    return [];
+  }
+  const kinds = [
+    ...new Set(
+      violations.map(
+        ({ syscall, path, promise }) =>
+          `${syscall}${path === undefined ? '' : ` ${JSON.stringify(path)}`}${promise === undefined ? '' : `, which the promise '${promise}' would allow`}`,
+      ),
+    ),
+  ];
+  const rest = kinds.length > MOST_TOLD ? [`... and ${String(kinds.length - MOST_TOLD)} more kinds`] : [];
+  return [
+    `${String(violationCount)} ${violationCount === 1 ? 'call that the policy forbids' : 'calls that the policy forbids'}:`,
+    ...[...kinds.slice(0, MOST_TOLD), ...rest].map((kind) => `  ${kind}`),
+  ];
+}
+
 /** One line, as time(1) prints what was used. */
-export function describeUsage({ reason, exitCode, signal, usage }: Outcome): string {
+export function describeUsage({ reason, exitCode, signal, usage, violationCount }: Outcome): string {
   const seconds = (milliseconds: number): string => (milliseconds / 1000).toFixed(2);
   const { wallTime, userTime, systemTime, peakMemory, processes } = usage;
   return [
@@ -56,6 +82,7 @@ export function describeUsage({ reason, exitCode, signal, usage }: Outcome): str
     `${seconds(wallTime)} real ${seconds(userTime)} user ${seconds(systemTime)} sys`,
     `${String(Math.ceil(peakMemory / 1024))} KiB`,
     ...(processes === undefined ? [] : [`${String(processes)} processes`]),
+    ...(violationCount === 0 ? [] : [`${String(violationCount)} violations`]),
   ].join('  ');
 }
 

@@ -38,7 +38,7 @@ export function cellFiltering(policy: CellPolicy, commands: readonly string[], h
     return DEFAULT;
   }
   const key = JSON.stringify(
-    [pledge, seccomp, capabilities, onViolation, onUnsupported, commands, host.listener],
+    [pledge, seccomp, capabilities, onViolation, onUnsupported, commands, programPlaces(policy), host.listener],
     (_name, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value),
   );
   const known = decided.get(key);
@@ -77,8 +77,17 @@ function decide(policy: CellPolicy, commands: readonly string[], host: FilterHos
     reported,
     held: pledge,
     readable: byPath ? readableWithoutPromise(pledge, commands) : null,
+    runnable: byPath ? programPlaces(policy) : [],
   };
   return { policies, violations, missing };
+}
+
+const PROGRAMS = ['/bin', '/sbin', '/usr/bin', '/usr/sbin', '/usr/local/bin', '/usr/local/sbin', '/usr/libexec'];
+
+function programPlaces({ environment, unveil }: CellPolicy): string[] {
+  const line = environment.find((entry) => entry.startsWith('PATH='))?.slice('PATH='.length) ?? '';
+  const shown = unveil.flatMap(({ path, permissions }) => (permissions?.execute === true ? [path] : []));
+  return [...new Set([...PROGRAMS, ...line.split(':').filter((path) => path.startsWith('/')), ...shown])];
 }
 
 function withoutListener({ pledge, onViolation, onUnsupported }: CellPolicy): Filtering['missing'] {

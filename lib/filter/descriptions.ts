@@ -1,6 +1,8 @@
 /** The words for the line that a process writes when it ends for a refused call: names of calls, and what each promise allows. */
 
 import { ByteWriter } from '../native/writer.js';
+import { OPENS, READ_ONLY } from '../policy/promises/files.js';
+import { bits } from '../policy/promises/rules.js';
 import { promisedCalls, type SignalTargets } from '../policy/promises.js';
 import type { ArgCondition, SeccompArch } from '../policy/seccomp-types.js';
 import { syscallName, syscallNumber } from '../policy/syscalls/lookup.js';
@@ -29,14 +31,14 @@ interface Allowance {
  * Read by DecodeDescriptions in native/violations.
  *
  * @param held promises that are in force; null where none are, and none would help
- * @param signals as for promisedCalls
+ * @param options.byPath as for promiseFor
  */
 export function describeCalls(
   arch: SeccompArch,
   held: readonly PledgePromise[] | null,
-  signals: SignalTargets,
+  options: { readonly signals: SignalTargets; readonly byPath: boolean },
 ): Uint8Array {
-  const key = JSON.stringify([arch, held, signals]);
+  const key = JSON.stringify([arch, held, options]);
   const known = cache.get(key);
   if (known !== undefined) {
     return known;
@@ -50,7 +52,7 @@ export function describeCalls(
     writer.text(name);
   }
   writer.texts(held === null ? [] : PROMISES);
-  const allowances = held === null ? [] : allowancesBeyond(held, arch, signals);
+  const allowances = held === null ? [] : allowancesBeyond(held, arch, options);
   writer.u32(allowances.length);
   for (const { number, promise, args } of allowances) {
     encodeAllowance(writer, number, promise, args, arch);
@@ -86,8 +88,18 @@ function encodeAllowance(
 }
 
 /** What each further promise adds to those that are held: some calls take two, of which neither has them alone. */
-function allowancesBeyond(held: readonly PledgePromise[], arch: SeccompArch, signals: SignalTargets): Allowance[] {
+function allowancesBeyond(
+  held: readonly PledgePromise[],
+  arch: SeccompArch,
+  { signals, byPath }: { readonly signals: SignalTargets; readonly byPath: boolean },
+): Allowance[] {
   const present = new Set(allowances(held, arch, signals).map(textOf));
+  if (byPath) {
+    for (const { call, flags } of OPENS) {
+      const number = syscallNumber(call, arch);
+      present.delete(textOf({ number: number ?? -1, args: [bits(flags, READ_ONLY, 0)] }));
+    }
+  }
   return PROMISES.flatMap((promise, index) =>
     promise === 'error' || held.includes(promise)
       ? []

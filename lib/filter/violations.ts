@@ -1,9 +1,10 @@
 /** Refused calls in words. */
 
+import type { ViolationPlan } from '../policy/filtering.js';
 import type { SeccompArch } from '../policy/seccomp-types.js';
 import { AUDIT_ARCH } from '../policy/syscalls/arch.js';
 import { syscallName, X32_BIT } from '../policy/syscalls/lookup.js';
-import type { PledgePromise, Violation } from '../policy/types.js';
+import type { Violation } from '../policy/types.js';
 import { promiseFor } from './blame.js';
 
 /** As the kernel tells it. */
@@ -17,15 +18,17 @@ export interface RefusedCall {
   readonly path: string;
 }
 
-/** @param held promises that were given; null where none were, and none would help */
-export function nameViolations(calls: readonly RefusedCall[], held: readonly PledgePromise[] | null): Violation[] {
+/** @param plan null: nothing was forbidden. */
+export function nameViolations(calls: readonly RefusedCall[], plan: ViolationPlan | null): Violation[] {
+  const held = plan?.held ?? null;
+  const byPath = plan !== null && plan.readable !== null;
   return calls.map(({ number, arch, args, pid, path }) => {
     const known = archOf(arch, number);
     const name = known === undefined ? undefined : syscallName(number, known);
     const promise =
       held === null || known === undefined || name === undefined
         ? undefined
-        : promiseFor({ arch: known, syscall: number, args }, held, 'any');
+        : promiseFor({ arch: known, syscall: number, args }, held, { byPath });
     return {
       syscall: name ?? `syscall ${String(number)}`,
       number,

@@ -26,7 +26,10 @@ export function planDomain(context: PlanContext, { mounts, scoped, violations, t
 
 /** Under 'log' everything goes through. */
 function withheldReading(violations: ViolationPlan | null): readonly string[] | null {
-  return violations === null || violations.answer === 'log' ? null : violations.readable;
+  if (violations === null || violations.answer === 'log' || violations.readable === null) {
+    return null;
+  }
+  return [...violations.readable, ...violations.runnable];
 }
 
 function planFiles(

@@ -14,6 +14,11 @@ export interface ViolationPlan {
    * read a few files by name. Null: reading is not decided about by path.
    */
   readonly readable: readonly string[] | null;
+  /**
+   * Programs: the kernel opens what it executes, the interpreter of a script included, as the process that asks, and Landlock counts that as reading.
+   * For the process itself, reading them is a violation.
+   */
+  readonly runnable: readonly string[];
 }
 
 export interface Filtering {

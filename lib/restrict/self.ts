@@ -192,7 +192,10 @@ function requestOf({ self, kernel, rights, filter, ruleset, rootClosed }: Prepar
     confineRings: true,
     traps: filter?.traps ?? false,
     filterAllowsReading: filter?.allowsReading ?? false,
-    descriptions: filter?.traps === true ? describeCalls(arch(), self.pledge, { pid: process.pid }) : new Uint8Array(0),
+    descriptions:
+      filter?.traps === true
+        ? describeCalls(arch(), self.pledge, { signals: { pid: process.pid }, byPath: false })
+        : new Uint8Array(0),
   };
 }
 

@@ -1,6 +1,6 @@
 /** Cells that a test describes as data: many of them run in one process, as the user that the test names. */
 
-import type { Mount, RunOptions, RunResult } from '../../lib/index.js';
+import type { Mount, RunOptions, RunResult, Violation } from '../../lib/index.js';
 import { deedsProgram, parseResults, type Results } from './deeds.js';
 import { inSubprocess, type User } from './in-subprocess.js';
 import type { PlainError } from './subprocess-context.js';
@@ -13,6 +13,7 @@ export interface CellRun {
 }
 
 export interface CellResult extends Omit<RunResult, 'stdout' | 'stderr' | 'violations'> {
+  violations: (Omit<Violation, 'args'> & { args: string[] })[];
   stdout: string;
   stderr: string;
   /** Parsed from stdout. */
@@ -37,8 +38,9 @@ export async function tryCells(user: User, runs: readonly CellRun[]): Promise<(C
       for (const { command, args, options } of given as Required<CellRun>[]) {
         let result: unknown;
         const failure = await failureOf(async () => {
-          const { violations: _, ...rest } = await runIsolated(command, args, options);
-          result = rest;
+          const { violations, ...rest } = await runIsolated(command, args, options);
+          // JSON has no numbers of 64 bits.
+          result = { ...rest, violations: violations.map((one) => ({ ...one, args: one.args.map(String) })) };
         });
         all.push(failure ?? result);
       }

@@ -23,6 +23,8 @@ describe('the reason of an outcome', () => {
     ['wall-time', end({ cause: EndCause.wallTime, signal: 9, causeTime: 100 }), none],
     ['cpu-time', end({ cause: EndCause.cpuTime, signal: 9, causeTime: 100 }), none],
     ['memory', end({ cause: EndCause.memory, signal: 9, causeTime: 100 }), none],
+    ['violation', end({ cause: EndCause.violation, signal: 31, causeTime: 100 }), none],
+    ['violation', end({ cause: EndCause.violation, signal: 31, causeTime: 100 }), asked('output', 101)],
     ['output', end({ cause: EndCause.killed, signal: 9 }), asked('output')],
     ['output', end(), asked('output')],
     ['killed', end({ cause: EndCause.killed, signal: 9 }), asked('killed', 0, [9])],

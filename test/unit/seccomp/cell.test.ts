@@ -114,6 +114,10 @@ describe('what may be read without rpath', () => {
     expect(filtering({ pledge: 'stdio dns' }).violations?.readable).toEqual(
       expect.arrayContaining(['/usr/lib', '/etc/ld.so.cache', '/usr/bin/x', '/etc/resolv.conf']),
     );
+    // What the kernel opens to execute it.
+    expect(filtering({ pledge: 'stdio', env: { PATH: '/opt/bin' } }).violations?.runnable).toEqual(
+      expect.arrayContaining(['/usr/bin', '/opt/bin']),
+    );
     expect(filtering({ pledge: 'stdio rpath' }).violations?.readable).toBeNull();
     expect(filtering({ seccomp: { defaultAction: 'allow', rules: [] } }).violations?.readable).toBeNull();
   });
