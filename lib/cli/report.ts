@@ -82,7 +82,7 @@ export function describeUsage({ reason, exitCode, signal, usage, violationCount 
     `${seconds(wallTime)} real ${seconds(userTime)} user ${seconds(systemTime)} sys`,
     `${String(Math.ceil(peakMemory / 1024))} KiB`,
     ...(processes === undefined ? [] : [`${String(processes)} processes`]),
-    ...(violationCount === 0 ? [] : [`${String(violationCount)} violations`]),
+    ...(violationCount === 0 ? [] : [`${String(violationCount)} ${violationCount === 1 ? 'violation' : 'violations'}`]),
   ].join('  ');
 }
 
