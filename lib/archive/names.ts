@@ -85,7 +85,8 @@ export function fold(path: string): string {
   return path.normalize('NFD').toUpperCase().toLowerCase().normalize('NFC');
 }
 
-const MOST_SHOWN = 200;
+/** Longer than any path that is accepted; names of entries may have megabytes. */
+const MOST_SHOWN = 4096;
 
 /** For messages: nothing that acts on a terminal, and not too long. */
 export function showName(name: string): string {

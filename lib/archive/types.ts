@@ -8,7 +8,7 @@ export interface ListOptions {
   format?: ArchiveFormat | 'auto';
   /** Beyond any of them: ERR_CLOISTER_ARCHIVE. */
   limits?: {
-    /** Entries in the archive. Default 200,000. */
+    /** Entries in the archive, and directories that they imply. Default 200,000. */
     entries?: number;
     /** Bytes of all files together, unpacked. Default 8 GiB. */
     totalSize?: Bytes;

@@ -13,6 +13,7 @@ import { DEEPEST, LONGEST_PATH, nameProblem, showName, targetProblem } from './n
 
 /** Permissions for the owner may be there whatever the umask: without them the caller could not read what is his. */
 const OTHERS = 0o077;
+const OWNER_ALL = 0o700;
 const SPECIAL_BITS = 0o7000;
 const BATCH = 256;
 
@@ -98,9 +99,8 @@ class Verifier {
     if (problem !== null || Buffer.byteLength(path) > LONGEST_PATH) {
       throw new Unexpected(showName(path), problem ?? 'has a path that is too long');
     }
-    // Each entry may imply directories: a tree of nothing but those is bounded by the length of their names.
-    if (++this.names > entries * (DEEPEST + 1)) {
-      throw new Unexpected(showName(path), 'is one of more names than the archive may have entries');
+    if (++this.names > entries) {
+      throw new Unexpected(showName(path), 'is one of more names than limits.entries');
     }
   }
 
@@ -121,7 +121,9 @@ class Verifier {
     if (!status.isDirectory() && !status.isFile()) {
       refuse('is neither a file, a directory nor a link');
     }
-    if ((status.mode & SPECIAL_BITS) !== 0 || (status.mode & umask & OTHERS) !== 0) {
+    // A directory that its owner may not enter can hide what is below, and be in the way of whoever cleans up.
+    const closed = status.isDirectory() && (status.mode & OWNER_ALL) !== OWNER_ALL;
+    if (closed || (status.mode & SPECIAL_BITS) !== 0 || (status.mode & umask & OTHERS) !== 0) {
       refuse(`has the permissions ${(status.mode & 0o7777).toString(8)}`);
     }
     this.#tree.set(path, status.isDirectory() ? 'directory' : 'file');

@@ -14,6 +14,8 @@ const PAUSE_FACTOR = 20;
 const BATCH = 256;
 /** The unit of st_blocks (stat(2)). */
 const BLOCK = 512;
+/** Space may be held that is not part of the size (fallocate(2)); file systems do so by themselves, for the last block of a file and ahead of one that grows. */
+const SLACK = 64 * 2 ** 10;
 
 export interface Watch {
   /** Fires once more is there than may be. */
@@ -65,7 +67,7 @@ class Census {
   }
 
   get tooMuch(): boolean {
-    return this.#bytes > this.#limits.totalSize || this.#names > this.#limits.entries * (DEEPEST + 1);
+    return this.#bytes > this.#limits.totalSize || this.#names > this.#limits.entries;
   }
 
   async count(directory: HeldDirectory, depth: number): Promise<void> {
@@ -74,8 +76,7 @@ class Census {
         return;
       }
       const status = directory.inspect(name);
-      // Space may be held without being part of the size (fallocate(2)), and file systems do so by themselves: half of it is counted.
-      this.#bytes += status?.isFile() === true ? Math.max(status.size, (status.blocks * BLOCK) / 2) : 0;
+      this.#bytes += status?.isFile() === true ? Math.max(status.size, (status.blocks * BLOCK) / 2 - SLACK) : 0;
       if (++this.#names % BATCH === 0) {
         await new Promise(setImmediate);
       }

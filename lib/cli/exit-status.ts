@@ -46,3 +46,15 @@ function numberOf(signal: NodeJS.Signals): number {
   const realTime = /^SIGRTMIN\+(\d+)$/u.exec(signal)?.[1];
   return realTime === undefined ? signalNumber(signal) : FIRST_REAL_TIME + Number(realTime);
 }
+
+/** The archive is damaged, unsafe, or beyond a limit. */
+const REFUSED = 1;
+
+/** `ended`: the signal that this process got, if it did. */
+export function statusOfExtractError(error: unknown, ended: NodeJS.Signals | null): number {
+  if (ended !== null) {
+    return SIGNAL_BASE + numberOf(ended);
+  }
+  const code = error instanceof CloisterError ? error.code : undefined;
+  return code === 'ERR_CLOISTER_ARCHIVE' ? REFUSED : code === 'ERR_CLOISTER_POLICY' ? USAGE : NOT_STARTED;
+}

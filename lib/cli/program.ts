@@ -6,6 +6,7 @@ import { isatty } from 'node:tty';
 import { Command, type CommanderError } from 'commander';
 
 import { makeCompletionCommand } from './completion.js';
+import { makeExtractCommand } from './extract.js';
 import { STDERR, STDOUT, write } from './output.js';
 import { makeProbeCommand } from './probe.js';
 import { makeRunCommand } from './run.js';
@@ -35,6 +36,7 @@ export function makeProgram(finish: (status: number) => void): Command {
     });
   makeRunCommand(program.command('run'), finish);
   makeProbeCommand(program.command('probe'), finish);
+  makeExtractCommand(program.command('extract'), finish);
   makeSeccompCommand(program.command('seccomp'), finish);
   makeCompletionCommand(program.command('completion'), program);
   const version = packageVersion();

@@ -16,7 +16,7 @@ export async function makeContext(data) {
   return {
     ...cloister,
     data,
-    archive: () => import('cloister/archive'),
+    archive: (specifier = 'cloister/archive') => import(specifier),
     packageUrl: import.meta.resolve('cloister'),
     childProcess,
     events,

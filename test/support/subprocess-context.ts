@@ -28,8 +28,8 @@ type Cloister = typeof import('../../lib/index.js');
 export interface TestContext extends Cloister {
   /** Of SubprocessOptions. */
   data: unknown;
-  /** cloister/archive, loaded when it is asked for. */
-  archive(): Promise<typeof import('../../lib/archive.js')>;
+  /** cloister/archive, or a copy of it. */
+  archive(specifier?: string): Promise<typeof import('../../lib/archive.js')>;
   /** For a Worker's own import. */
   packageUrl: string;
   childProcess: typeof import('node:child_process');

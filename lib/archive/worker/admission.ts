@@ -17,10 +17,12 @@ export class Admission {
   readonly #tree = new Map<string, TreeNode>();
   readonly #folded = new Map<string, string>();
   readonly #collide: (path: string, other: string) => void;
+  readonly #imply: (directories: number) => void;
 
-  /** `collide` hears of names that only differ in case or in how accents are written. */
-  constructor(collide: (path: string, other: string) => void) {
+  /** `collide` hears of names that only differ in case or in how accents are written, `imply` of directories that no entry has named; it may throw. */
+  constructor(collide: (path: string, other: string) => void, imply: (directories: number) => void) {
     this.#collide = collide;
+    this.#imply = imply;
   }
 
   /** `created`: directories above it that no entry has named yet, outermost first. `linkTo`: the file that a hard link is another name of. */
@@ -84,6 +86,7 @@ export class Admission {
     for (let above = parentOf(path); above !== '' && !this.#tree.has(above); above = parentOf(above)) {
       created.unshift(above);
     }
+    this.#imply(created.length);
     for (const directory of created) {
       this.#add(directory, 'directory');
     }

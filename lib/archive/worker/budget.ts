@@ -28,11 +28,17 @@ export class Budget {
     }
   }
 
-  entry(name: string, size: number): void {
-    this.#names += name.length;
-    if (++this.#entries > this.#limits.entries) {
+  /** Directories that an entry implies cost the disk what entries cost. */
+  implied(count: number): void {
+    this.#entries += count;
+    if (this.#entries > this.#limits.entries) {
       throw new Refusal('limit', `has more than ${this.#limits.entries} entries (limits.entries)`);
     }
+  }
+
+  entry(name: string, size: number): void {
+    this.#names += name.length;
+    this.implied(1);
     if (this.#names > MOST_NAMES) {
       throw new Refusal('limit', `has names of more than ${MOST_NAMES} bytes in all`);
     }

@@ -23,11 +23,16 @@ const reporter = new Reporter();
 async function main(task: Task): Promise<void> {
   const archive = new ArchiveFile(ARCHIVE_DESCRIPTOR);
   const format = task.format === 'auto' ? detectFormat(archive) : task.format;
-  const admission = new Admission((path, other) => {
-    reporter.warning(path, `differs from ${showName(other)} only in case or in how accents are written`);
-  });
-  const sink = makeSink(task, admission);
   const budget = new Budget(task.limits, archive.size);
+  const admission = new Admission(
+    (path, other) => {
+      reporter.warning(path, `differs from ${showName(other)} only in case or in how accents are written`);
+    },
+    (directories) => {
+      budget.implied(directories);
+    },
+  );
+  const sink = makeSink(task, admission);
   await read(format, archive, sink, budget);
   sink.finish();
   reporter.last({ type: 'done', format, entries: sink.entries, bytes: sink.bytes });
