@@ -41,9 +41,9 @@ export class ArchiveFile {
   }
 
   /** The part from `start` to `end`, piece by piece. Each piece is its own memory: streams keep them. */
-  *chunks(start = 0, end: number = this.size): Generator<Buffer<ArrayBuffer>> {
+  *chunks(start = 0, end: number = this.size): Generator<Buffer> {
     for (this.position = start; this.position < end; ) {
-      const chunk = Buffer.from(new ArrayBuffer(Math.min(CHUNK, end - this.position)));
+      const chunk = Buffer.allocUnsafeSlow(Math.min(CHUNK, end - this.position));
       this.#fill(chunk, this.position);
       this.position += chunk.length;
       yield chunk;
