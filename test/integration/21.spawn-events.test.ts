@@ -137,12 +137,14 @@ describe.each(USERS)('events of a process object, as %s', (user) => {
 
   it('set pid, exitCode and signalCode when they are known', async () => {
     const result = await inSubprocess(
-      async ({ spawnIsolated, events, fs }) => {
+      async ({ spawnIsolated, events, fs, waitFor }) => {
         const child = spawnIsolated('sh', ['-c', 'read line; exit 7']);
         const before = [child.pid, child.exitCode, child.signalCode, child.killed];
         await events.once(child, 'spawn');
-        // The number is that of this process's pid namespace.
-        const name = fs.readFileSync(`/proc/${String(child.pid)}/comm`, 'utf8').trim();
+        // The number is that of this process's pid namespace. execve(2) gives the name a moment after it can no longer fail.
+        const nameOf = () => fs.readFileSync(`/proc/${String(child.pid)}/comm`, 'utf8').trim();
+        await waitFor(() => nameOf() !== 'cloister-init');
+        const name = nameOf();
         child.stdin!.end('\n');
         await events.once(child, 'exit');
         return { before, name, after: [child.exitCode, child.signalCode, child.killed] };
