@@ -105,6 +105,20 @@ function writeDoorways(folder, commonjs) {
   }
 }
 
+/** The licences of what is bundled have to go with it. Packages are told by the marks that the bundler leaves; one of them is a bundle itself and has none. */
+function writeLicenses(bundle) {
+  const marks = readFileSync(bundle, 'utf8').matchAll(/#region node_modules\/((?:@[^/\s]+\/)?[^/\s]+)/g);
+  const texts = [...new Set(['xz-decompress', ...[...marks].map(([, name]) => name)])].sort().map((name) => {
+    const folder = path.join(root, 'node_modules', name);
+    const { version, license, author } = JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8'));
+    const file = readdirSync(folder).find((each) => /^licen[cs]e/i.test(each));
+    const holder = typeof author === 'string' ? author : (author?.name ?? '');
+    const text = file === undefined ? `Copyright ${holder}`.trim() : readFileSync(path.join(folder, file), 'utf8');
+    return `${name} ${version} (${license})\n\n${text.trim()}\n`;
+  });
+  writeFileSync(path.join(path.dirname(bundle), 'LICENSES.txt'), texts.join(`\n${'-'.repeat(80)}\n\n`));
+}
+
 async function main() {
   if (upToDate() && !process.argv.includes('--force')) {
     return;
@@ -116,6 +130,7 @@ async function main() {
   const started = new Date();
   await build({ ...moduleBuild(), cwd: root, outDir: fresh });
   await build({ ...unpackerBundle(), cwd: root, outDir: fresh });
+  writeLicenses(path.join(fresh, 'archive/worker.js'));
   await build({ ...commonJsDeclarations(), cwd: root, outDir: commonjs });
   await build({ ...libraryBuild(), cwd: root, outDir: library });
   renameSync(path.join(library, `${WITH_LIBRARY}.js`), path.join(fresh, `${WITH_LIBRARY}.js`));

@@ -90,7 +90,12 @@ async function check(
     throw error;
   }
   try {
-    return await verifyTree(tree, expected);
+    const found = await verifyTree(tree, expected);
+    // Where somebody has exchanged the directory before it was shown to the cell, the one that is held has stayed empty.
+    if (last?.type === 'done' && last.bytes !== found.bytes) {
+      throw refusal(request, `${last.bytes} bytes were unpacked, ${found.bytes} are there`);
+    }
+    return found;
   } catch (caught) {
     throw caught instanceof Unexpected
       ? refusal(request, `${caught.entry}: what was unpacked ${caught.message}`, caught.entry)

@@ -53,6 +53,7 @@ const LEFT: [title: string, reason: RegExp, script: string][] = [
 /** What it says. */
 const SAID: [title: string, reason: RegExp, script: string][] = [
   ['nothing', /ended early/, ''],
+  ['more than is there', /7 bytes were unpacked, 1 are there/, `fs.writeFileSync('f', 'x'); done(7);`],
   ['text', /no JSON/, `fs.writeSync(1, 'hello\\n'); done();`],
   ['an unknown word', /unknown form/, `say({ type: 'exec', command: 'x' });`],
   ['wrong types', /unknown form/, `say({ type: 'progress', entries: 'many', bytes: {}, fraction: 7 });`],
@@ -123,7 +124,7 @@ describe.each(USERS)('as %s', (user) => {
       warn('file size', attempt(() => fs.truncateSync('f', 2e9)));
       fs.rmSync('run');
       fs.writeFileSync('f', 'x', { mode: 0o644 });
-      done();`.replaceAll('2e9', '1e15');
+      done(1);`.replaceAll('2e9', '1e15');
     const [end] = await takeOver(user, [{ script, options: { limits: { fileSize: '1MB' } } }]);
     expect(end?.failure).toBeNull();
     const seen = Object.fromEntries(end?.result?.warnings.map(({ path, reason }) => [path, reason]) ?? []);

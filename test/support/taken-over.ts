@@ -20,7 +20,7 @@ import * as net from 'node:net';
 import * as os from 'node:os';
 import * as child_process from 'node:child_process';
 const say = (value) => fs.writeSync(1, JSON.stringify(value) + '\\n');
-const done = () => say({ type: 'done', format: 'zip', entries: 1, bytes: 0 });
+const done = (bytes = 0) => say({ type: 'done', format: 'zip', entries: 1, bytes });
 const attempt = (deed) => { try { return String(deed()); } catch (error) { return error.code ?? String(error); } };
 const warn = (path, reason) => say({ type: 'warning', path, reason });
 process.chdir('/out');
