@@ -11,3 +11,4 @@ export type { Support } from './host/types.js';
 export type * from './policy/types.js';
 export { pledge, unveil } from './restrict/pledge.js';
 export { restrictSelf } from './restrict/self.js';
+export { onSelfViolation } from './restrict/watch.js';

@@ -122,7 +122,7 @@ function names({ syscalls }: SeccompRule): (string | undefined)[] {
 }
 
 /** The policy with its own endings as violations. 'trap' stays: it is a signal that the program asked for. */
-function answering(policy: SeccompPolicy, violation: SeccompAction): SeccompPolicy {
+export function answering(policy: SeccompPolicy, violation: SeccompAction): SeccompPolicy {
   const replaced = (action: SeccompAction): SeccompAction =>
     action === 'kill-process' || action === 'kill-thread' ? violation : action;
   const { defaultAction, foreignArchAction = 'kill-process', unknownSyscallAction, rules } = policy;
@@ -154,9 +154,14 @@ export function compileFiltering(filtering: Filtering): Uint8Array {
   return program;
 }
 
+/** The program with a question to its listener wherever it ends the process. */
+export function ask(bytes: Uint8Array): Uint8Array {
+  return relabel(bytes, ASK);
+}
+
 function answered(bytes: Uint8Array, { answer, reported }: ViolationPlan): Uint8Array {
   if (reported) {
-    return relabel(bytes, ASK);
+    return ask(bytes);
   }
   return answer === 'error' ? relabel(bytes, REFUSE_QUIETLY) : bytes;
 }

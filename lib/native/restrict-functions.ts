@@ -35,7 +35,9 @@ export interface RestrictRequest {
   traps: boolean;
   /** The filter lets this thread read what it has open: the kernel's account of each thread is read once more afterwards. */
   filterAllowsReading: boolean;
-  /** Names of calls and promises for that handler: lib/restrict/descriptions.ts; empty for none. */
+  /** Socket of startWatch, where the filter's listener goes; -1: it has none. */
+  watch: number;
+  /** Names of calls and promises for that handler: lib/filter/descriptions.ts; empty for none. */
   descriptions: Uint8Array;
 }
 
@@ -87,6 +89,11 @@ export interface RestrictFunctions {
   closeDescriptors(descriptors: readonly number[]): void;
   /** /proc/self/task, kept open for later calls; or a negative errno. Not to be closed. */
   taskDirectory(): number;
+  /**
+   * Starts the process that answers what a filter asks about: everything goes through (`log`), or nothing does. `events`: the reading end of the pipe
+   * that it writes each to (ViolationEvent of native/wire/messages.h). Throws NativeFailure.
+   */
+  startWatch(launcherPath: string, log: boolean, promises: boolean): { socket: number; events: number };
   /** Restricts every thread of this process, or none. Ends the process where only some could be restricted. */
   restrictProcess(request: RestrictRequest): RestrictResult;
 }

@@ -2,13 +2,14 @@
 
 import { isatty } from 'node:tty';
 
-import { type PolicyIssue, policyError, setupError, unsupported } from '../errors.js';
+import { type PolicyIssue, policyError, setupError } from '../errors.js';
 import { compileMerged } from '../filter/compile.js';
+import { answering, ask } from '../filter/cell.js';
 import { userPolicy } from '../filter/user-policy.js';
 import type { RestrictFunctions } from '../native/restrict-functions.js';
 import type { SignalTargets } from '../policy/promises.js';
 import type { SelfPolicy } from '../policy/parse-restriction.js';
-import type { SeccompCall, SeccompPolicy, SeccompProgram } from '../policy/seccomp-types.js';
+import type { SeccompAction, SeccompCall, SeccompPolicy, SeccompProgram } from '../policy/seccomp-types.js';
 import { hostArch } from '../policy/syscalls/arch.js';
 import { ownCalls, selfProtection } from './own-calls.js';
 import { promisePolicy } from './promises.js';
@@ -21,18 +22,18 @@ export interface SelfFilter {
   readonly allowsReading: boolean;
 }
 
-/** Null when no calls are restricted. Throws ERR_CLOISTER_POLICY, ERR_CLOISTER_UNSUPPORTED. */
-export function selfFilter(policy: SelfPolicy, native: RestrictFunctions, signals: SignalTargets): SelfFilter | null {
+/**
+ * Null when no calls are restricted. `watched`: somebody answers for what the filter asks about, which is then everything that it forbids.
+ *  * Throws ERR_CLOISTER_POLICY.
+ */
+export function selfFilter(
+  policy: SelfPolicy,
+  native: RestrictFunctions,
+  { signals, watched }: { readonly signals: SignalTargets; readonly watched: boolean },
+): SelfFilter | null {
   const { pledge, seccomp, onViolation } = policy;
   if (pledge === null && seccomp === null) {
     return null;
-  }
-  if (onViolation === 'log') {
-    throw unsupported(
-      "onViolation: 'log'",
-      'a process cannot let its own refused calls pass',
-      "use 'error', or run the program with spawnIsolated and onViolation: 'log'",
-    );
   }
   const traps = pledge !== null && onViolation === 'kill';
   settle();
@@ -40,15 +41,32 @@ export function selfFilter(policy: SelfPolicy, native: RestrictFunctions, signal
     { defaultAction: 'allow', foreignArchAction: 'kill-process', rules: selfProtection(traps) },
   ];
   if (pledge !== null) {
-    const promised = promisePolicy(pledge, onViolation, signals);
+    const promised = promisePolicy(pledge, violationOf(onViolation, watched), signals);
     layers.push({ ...promised, rules: [...ownCalls(process.pid, tasks(native)), ...promised.rules] });
   }
   if (seccomp !== null) {
-    layers.push(userPolicy(seccomp, policy.capabilities ?? []));
+    const own = userPolicy(seccomp, policy.capabilities ?? []);
+    layers.push(watched ? answering(own, violationOf(onViolation, true)) : own);
   }
   const program = compileMerged(layers, { own: [0] });
   refuseEnding(program);
-  return { bytes: program.bytes, traps, allowsReading: allows(program, { arch: arch(), syscall: 'pread64' }) };
+  return {
+    bytes: watched ? ask(program.bytes) : program.bytes,
+    traps,
+    allowsReading: allows(program, { arch: arch(), syscall: 'pread64' }),
+  };
+}
+
+/** With a listener, what is refused is compiled as the strictest answer: see relabel.ts. What goes through must not win against other refusals. */
+function violationOf(onViolation: SelfPolicy['onViolation'], watched: boolean): SeccompAction {
+  if (onViolation === 'kill') {
+    // A thread cannot be killed alone without leaving a process that hangs, and a handler can tell what was refused before it ends all of it.
+    return 'trap';
+  }
+  if (!watched) {
+    return { errno: 'EPERM' };
+  }
+  return onViolation === 'log' ? 'notify' : 'kill-process';
 }
 
 /** Whether the filter keeps files from being truncated where Landlock cannot (below its ABI 3): wpath carries truncate(2) and O_TRUNC. */

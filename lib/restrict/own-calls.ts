@@ -29,6 +29,8 @@ export function ownCalls(pid: number, tasks: number): SeccompRule[] {
     allow('rt_tgsigqueueinfo', is(0, pid), is(2, STOP_SIGNAL)),
     allow('tgkill', is(0, pid), is(2, 0)),
     allow(['getdents64', 'lseek', 'fstat'], is(0, tasks)),
+    // The process that hands over a filter's listener (native/threads/handover.cc): __WALL.
+    allow('wait4', is(2, 0x4000_0000)),
     // The last words of a process that is ended for a refused call.
     allow('write', is(0, STANDARD_ERROR)),
     allow([

@@ -2,13 +2,7 @@
 
 import { promisedCalls, type SignalTargets } from '../policy/promises.js';
 import type { ArgCondition, SeccompAction, SeccompPolicy, SeccompRule } from '../policy/seccomp-types.js';
-import type { OnViolation, PledgePromise } from '../policy/types.js';
-
-/** A thread cannot be killed alone without leaving a process that hangs, and a handler can tell what was refused before it ends all of it. */
-const VIOLATIONS: Readonly<Record<Exclude<OnViolation, 'log'>, SeccompAction>> = {
-  kill: 'trap',
-  error: { errno: 'EPERM' },
-};
+import type { PledgePromise } from '../policy/types.js';
 
 /** asm-generic/ioctls.h: TCSETS TCSETSW TCSETSF. */
 const TERMINAL_CHANGES = [0x5402, 0x5403, 0x5404];
@@ -24,7 +18,7 @@ const is = (index: ArgCondition['index'], value: number): ArgCondition => ({ ind
 
 export function promisePolicy(
   promises: readonly PledgePromise[],
-  onViolation: Exclude<OnViolation, 'log'>,
+  violation: SeccompAction,
   signals: SignalTargets,
 ): SeccompPolicy {
   const given = new Set(promises);
@@ -33,9 +27,9 @@ export function promisePolicy(
     given.add('prot_exec');
   }
   const policy = promisedCalls([...given], {
-    violation: VIOLATIONS[onViolation],
+    violation,
     unknown: { errno: 'ENOSYS' },
-    foreign: onViolation === 'kill' ? 'kill-process' : { errno: 'ENOSYS' },
+    foreign: violation === 'trap' ? 'kill-process' : { errno: 'ENOSYS' },
     signals,
   });
   return { ...policy, rules: [...runtimeRules(given), ...policy.rules] };

@@ -1,6 +1,6 @@
 /** restrictSelf: this very process gives things up, in every thread, for good. */
 
-import { setupError, unsupported } from '../errors.js';
+import { CloisterError, setupError, unsupported } from '../errors.js';
 import { describeCalls } from '../filter/descriptions.js';
 import { loadNative, preloadNative } from '../native/binding.js';
 import { capabilityMask, mask } from '../native/encode.js';
@@ -27,6 +27,7 @@ import { arch, type SelfFilter, selfFilter, truncationFiltered } from './filter.
 import { type GrantContext, grantMoving, grantPaths, grantReading } from './grants.js';
 import { impliedPaths, impliesPaths } from '../policy/promises/implied-paths.js';
 import { report } from './report.js';
+import { startWatch, type Watch } from './watch.js';
 
 preloadNative();
 
@@ -42,11 +43,38 @@ preloadNative();
  */
 export function restrictSelf(policy: RestrictionPolicy): Enforcement {
   const self = parseRestriction(policy);
-  const native: RestrictFunctions = loadNative().addon;
+  const { addon: native, launcherPath } = loadNative();
   const kernel = native.landlockState();
+  const watch = watchFor(self, native, kernel, launcherPath);
+  try {
+    const enforcement = restrict(native, self, kernel, watch);
+    watch?.begin();
+    return enforcement;
+  } catch (error) {
+    watch?.abandon();
+    if (watch === null || !isTaken(error)) {
+      throw error;
+    }
+    if (self.onViolation === 'log') {
+      throw cannotLog(
+        'this process was born under a filter that has a listener, and the kernel allows only one',
+        error,
+      );
+    }
+    return restrict(native, self, kernel, null);
+  }
+}
+
+function restrict(
+  native: RestrictFunctions,
+  self: SelfPolicy,
+  kernel: LandlockState,
+  watch: Watch | null,
+): Enforcement {
   const { rights: wanted, missing } = downgrade(wishOf(self), kernel);
   const rights = withMoving(wanted, kernel);
-  const filter = selfFilter(self, native, rights.scoped.includes('signal') ? 'any' : { pid: process.pid });
+  const signals = rights.scoped.includes('signal') ? 'any' : { pid: process.pid };
+  const filter = selfFilter(self, native, { signals, watched: watch !== null });
   const handles = [rights.handledFs, rights.handledNet, rights.scoped].some((names) => names.length > 0);
   const descriptors: number[] = [];
   try {
@@ -55,10 +83,52 @@ export function restrictSelf(policy: RestrictionPolicy): Enforcement {
     const rootClosed = rights.handledFs.length > 0 && grantFiles({ native, ruleset, abi: kernel.abi }, self, missing);
     grantPorts(native, ruleset, rights, self);
     refuseMissing(self, missing);
-    return apply(native, { self, kernel, rights, missing, filter, ruleset, rootClosed });
+    return apply(native, { self, kernel, rights, missing, filter, ruleset, rootClosed, watch });
   } finally {
     native.closeDescriptors(descriptors);
   }
+}
+
+/** Who answers for refused calls; null where the filter does so by itself. */
+function watchFor(
+  { pledge, seccomp, onViolation }: SelfPolicy,
+  native: RestrictFunctions,
+  { filters }: LandlockState,
+  launcherPath: string,
+): Watch | null {
+  if ((pledge === null && seccomp === null) || onViolation === 'kill') {
+    return null;
+  }
+  // Under an earlier filter no process can be started, and only one filter has a listener.
+  if (filters !== 0) {
+    if (onViolation === 'log') {
+      throw cannotLog('an earlier restriction is in force, and the first decides who is told');
+    }
+    return null;
+  }
+  try {
+    return startWatch(native, launcherPath, onViolation === 'log', pledge);
+  } catch (error) {
+    if (onViolation === 'log') {
+      throw cannotLog('the process that would let calls pass cannot be started', error);
+    }
+    // The calls fail all the same; nobody is told.
+    return null;
+  }
+}
+
+function cannotLog(reason: string, cause?: unknown): CloisterError {
+  return new CloisterError(`cannot enforce onViolation: 'log': ${reason}`, {
+    code: 'ERR_CLOISTER_UNSUPPORTED',
+    hint: "use 'error', or run the program with spawnIsolated and onViolation: 'log'",
+    cause,
+  });
+}
+
+const EBUSY = -16;
+
+function isTaken(error: unknown): boolean {
+  return error instanceof CloisterError && error.stage === 'filter' && error.errno === EBUSY;
 }
 
 function wishOf(self: SelfPolicy): Parameters<typeof downgrade>[0] {
@@ -71,8 +141,9 @@ function wishOf(self: SelfPolicy): Parameters<typeof downgrade>[0] {
 }
 
 /** Some promises open files for reading although rpath is not held: the filter cannot tell which. */
-function readsImplied({ pledge }: SelfPolicy): boolean {
-  return pledge !== null && !pledge.includes('rpath') && impliesPaths(pledge);
+function readsImplied({ pledge, onViolation }: SelfPolicy): boolean {
+  // Under 'log' everything goes through.
+  return onViolation !== 'log' && pledge !== null && !pledge.includes('rpath') && impliesPaths(pledge);
 }
 
 /** Adds the rules for files. True: the root directory cannot be opened for reading any more. */
@@ -160,6 +231,7 @@ interface Prepared {
   readonly filter: SelfFilter | null;
   readonly ruleset: number;
   readonly rootClosed: boolean;
+  readonly watch: Watch | null;
 }
 
 function apply(native: RestrictFunctions, prepared: Prepared): Enforcement {
@@ -176,7 +248,7 @@ function apply(native: RestrictFunctions, prepared: Prepared): Enforcement {
   return report(result, kernel, missing);
 }
 
-function requestOf({ self, kernel, rights, filter, ruleset, rootClosed }: Prepared): RestrictRequest {
+function requestOf({ self, kernel, rights, filter, ruleset, rootClosed, watch }: Prepared): RestrictRequest {
   const restricts = self.capabilities !== null;
   return {
     ruleset,
@@ -191,6 +263,7 @@ function requestOf({ self, kernel, rights, filter, ruleset, rootClosed }: Prepar
     filter: filter?.bytes ?? new Uint8Array(0),
     confineRings: true,
     traps: filter?.traps ?? false,
+    watch: filter === null ? -1 : (watch?.socket ?? -1),
     filterAllowsReading: filter?.allowsReading ?? false,
     descriptions:
       filter?.traps === true

@@ -12,7 +12,7 @@ namespace cloister::binding {
 
 struct LauncherStart {
   const char* path;
-  // The one argument: "serve" or "probe".
+  // The one argument: "serve", "watch" or "probe".
   const char* mode;
   // Becomes descriptor wire::kLauncherSocket, or -1.
   int socket;

@@ -18,6 +18,7 @@
 #include "native/base/unique_fd.h"
 #include "native/binding/convert.h"
 #include "native/binding/launcher_client.h"
+#include "native/binding/watcher.h"
 #include "native/landlock/ruleset.h"
 #include "native/threads/restrict.h"
 #include "native/threads/sigsys.h"
@@ -233,6 +234,7 @@ std::optional<Asked> ReadRequest(const Napi::Value& value) {
   restriction.root_closed = Flag(object, "rootClosed");
   asked.request.confine_rings = Flag(object, "confineRings");
   asked.request.traps = Flag(object, "traps");
+  asked.request.watch = ToInt(Member(object, "watch")).value_or(-1);
   asked.request.filter_allows_reading = Flag(object, "filterAllowsReading");
   const std::optional<std::span<const std::uint8_t>> filter = ToBytes(Member(object, "filter"));
   const std::optional<std::span<const std::uint8_t>> words =
@@ -275,6 +277,28 @@ Napi::Value FromFailure(Napi::Env env, const threads::RestrictFailure& failure) 
 // taskDirectory(): descriptor, or a negative error number
 Napi::Value TaskDirectory(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), threads::TaskDirectory());
+}
+
+// startWatch(launcherPath, log, promises): { socket, events }, both to be closed by the caller
+Napi::Value StartWatch(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const std::optional<std::string> path = ToText(info[0]);
+  if (!path || !info[1].IsBoolean() || !info[2].IsBoolean()) {
+    ThrowArgument(env, "startWatch(launcherPath, log, promises)");
+    return {};
+  }
+  const wire::WatchRequest request = {wire::kVersion,
+                                      info[1].As<Napi::Boolean>().Value() ? 1U : 0U,
+                                      info[2].As<Napi::Boolean>().Value() ? 1U : 0U, 0};
+  Result<Watcher> watcher = StartWatcher(*path, request);
+  if (!watcher.Ok()) {
+    ThrowFailure(env, watcher.Error());
+    return {};
+  }
+  Napi::Object result = Napi::Object::New(env);
+  PutNumber(result, "socket", watcher.Value().socket.Release());
+  PutNumber(result, "events", watcher.Value().events.Release());
+  return result;
 }
 
 // restrictProcess(request): RestrictResult
@@ -321,6 +345,7 @@ void RegisterRestrict(Napi::Env env, Napi::Object exports) {
   add("grantPort", GrantPort);
   add("closeDescriptors", CloseDescriptors);
   add("taskDirectory", TaskDirectory);
+  add("startWatch", StartWatch);
   add("restrictProcess", RestrictProcess);
 }
 

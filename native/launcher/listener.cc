@@ -4,9 +4,11 @@
 #include <linux/audit.h>
 #include <poll.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 
 #include "native/linux/syscalls.h"
@@ -108,6 +110,21 @@ std::size_t ReadMemory(pid_t pid, std::uint64_t address, char* buffer, std::size
   const iovec remote = {reinterpret_cast<void*>(static_cast<std::uintptr_t>(address)), size};
   const ssize_t count = process_vm_readv(pid, &local, 1, &remote, 1, 0);
   return count < 0 ? 0 : static_cast<std::size_t>(count);
+}
+
+// The process of a thread: the kernel tells which thread has called. The thread's own number where
+// /proc does not say.
+int ProcessOf(std::uint32_t thread) {
+  const std::string path = "/proc/" + std::to_string(thread) + "/status";
+  const UniqueFd status(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  char text[512] = {};
+  if (status.Valid() && read(status.Get(), text, sizeof(text) - 1) > 0) {
+    constexpr char kField[] = "\nTgid:";
+    if (const char* field = std::strstr(text, kField)) {
+      return static_cast<int>(std::strtol(field + sizeof(kField) - 1, nullptr, 10));
+    }
+  }
+  return static_cast<int>(thread);
 }
 
 // The kernel's structures may be larger than the ones that this was built with, and it writes all
@@ -236,7 +253,7 @@ std::string Listener::Line(const SeccompNotification& call) const {
   refused.number = static_cast<std::uint32_t>(call.data.number);
   refused.native = IsNative(call.data);
   std::copy(std::begin(call.data.args), std::end(call.data.args), refused.args);
-  refused.id = static_cast<int>(call.pid);
+  refused.id = ProcessOf(call.pid);
   refused.id_kind = "process";
   char line[wire::kLineSize];
   const std::size_t size = violations::DescribeCall(words.value_or(violations::Descriptions()),
@@ -251,7 +268,7 @@ wire::ViolationEvent MakeViolationEvent(std::uint64_t cell, const SeccompNotific
   event.number = static_cast<std::uint32_t>(call.data.number);
   event.arch = call.data.arch;
   std::copy(std::begin(call.data.args), std::end(call.data.args), event.args);
-  event.pid = static_cast<std::int32_t>(call.pid);
+  event.pid = ProcessOf(call.pid);
   path.copy(event.path, sizeof(event.path) - 1);
   return event;
 }

@@ -28,6 +28,8 @@ class Listener {
  public:
   explicit Listener(const plan::Plan& plan);
 
+  // There is no command to come that would be executed under the filter.
+  void CommandRuns() { command_executed_ = true; }
   void Attach(UniqueFd fd) { fd_ = std::move(fd); }
   [[nodiscard]] int Fd() const { return fd_.Get(); }
   [[nodiscard]] plan::ViolationAnswer Answer() const { return answer_; }

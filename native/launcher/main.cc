@@ -15,6 +15,7 @@
 
 #include "native/launcher/enter.h"
 #include "native/launcher/server.h"
+#include "native/launcher/watch.h"
 #include "native/linux/launcher_signals.h"
 #include "native/linux/syscalls.h"
 #include "native/probe/probe.h"
@@ -76,6 +77,12 @@ int main(int argc, char** argv) {
   }
   if (argc == 2 && std::strcmp(argv[1], "probe") == 0) {
     return cloister::probe::PrintProbe();
+  }
+  if (argc == 2 && std::strcmp(argv[1], "watch") == 0) {
+    TakeSignals();
+    setsid();
+    const bool alone = chdir("/") == 0 && prctl(PR_SET_DUMPABLE, 0) == 0;
+    return alone ? cloister::launcher::Watch(cloister::wire::kLauncherSocket) : 1;
   }
   if (argc == 4 && std::strcmp(argv[1], "enter") == 0) {
     TakeSignals();

@@ -155,6 +155,7 @@ struct SeccompSizes {
 };
 inline constexpr long kSeccompGetSizes = 3;
 inline constexpr std::uint32_t kSeccompNewListener = 1U << 3;
+inline constexpr std::uint32_t kSeccompThreadSyncEsrch = 1U << 4;  // 5.7
 inline constexpr std::uint32_t kSeccompWaitKillable = 1U << 5;
 inline constexpr unsigned long kSeccompReceive = 0xc0502100;
 inline constexpr unsigned long kSeccompSend = 0xc0182101;

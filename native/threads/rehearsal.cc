@@ -20,6 +20,7 @@ constexpr std::size_t kStackSize = 64UL * 1024;
 struct Rehearsal {
   Restriction restriction;
   std::span<const sock_filter> filter;
+  bool listener;
   Rehearsed result;
 };
 
@@ -33,7 +34,8 @@ int ChildMain(void* argument) {
   if (rehearsal->result.problem.call == nullptr && !rehearsal->filter.empty()) {
     sock_fprog program = {static_cast<unsigned short>(rehearsal->filter.size()),
                           const_cast<sock_filter*>(rehearsal->filter.data())};
-    const long result = sys::Call(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, sys::Arg(&program));
+    const std::uint32_t flags = rehearsal->listener ? uapi::kSeccompNewListener : 0;
+    const long result = sys::Call(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, sys::Arg(&program));
     if (result < 0) {
       rehearsal->result.problem = {"seccomp", static_cast<int>(-result)};
       rehearsal->result.in_filter = true;
@@ -45,13 +47,14 @@ int ChildMain(void* argument) {
 
 }  // namespace
 
-Rehearsed Rehearse(const Restriction& restriction, std::span<const sock_filter> filter) {
+Rehearsed Rehearse(const Restriction& restriction, std::span<const sock_filter> filter,
+                   bool listener) {
   void* stack = mmap(nullptr, kStackSize, PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
   if (stack == MAP_FAILED) {
     return {{"mmap", errno}, false, true};
   }
-  Rehearsal rehearsal = {restriction, filter, {}};
+  Rehearsal rehearsal = {restriction, filter, listener, {}};
   // No handler of this process may run in the child: it would work on our memory as another
   // process.
   sys::SignalMask mask = 0;

@@ -21,8 +21,9 @@ struct Rehearsed {
   bool not_tried;
 };
 
+// `listener`: the filter is to have one.
 [[nodiscard]] Rehearsed Rehearse(const Restriction& restriction,
-                                 std::span<const sock_filter> filter);
+                                 std::span<const sock_filter> filter, bool listener);
 
 }  // namespace cloister::threads
 

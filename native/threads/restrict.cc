@@ -11,6 +11,7 @@
 #include "native/base/unique_fd.h"
 #include "native/linux/signals.h"
 #include "native/linux/text.h"
+#include "native/threads/handover.h"
 #include "native/threads/rehearsal.h"
 #include "native/threads/rings.h"
 #include "native/threads/sigsys.h"
@@ -86,8 +87,12 @@ RestrictFailure DescribeStop(const StopFailure& failure) {
 // What happens while the others stand still: no allocation, no lock, until Release.
 class Stopped {
  public:
-  Stopped(World* world, const Request& request, Report* report)
-      : world_(*world), request_(request), report_(*report), tasks_(g_tasks.Get()) {}
+  Stopped(World* world, const Request& request, Report* report, Handover* handover)
+      : world_(*world),
+        request_(request),
+        report_(*report),
+        handover_(*handover),
+        tasks_(g_tasks.Get()) {}
 
   // A problem means that nothing was applied.
   Problem Run(RingProblem* rings) noexcept {
@@ -158,11 +163,24 @@ class Stopped {
                           const_cast<sock_filter*>(request_.filter.data())};
     // All threads, and no_new_privs with it, or an error; a positive answer is the thread that
     // stands in the way.
-    const long result = sys::Call(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC,
-                                  sys::Arg(&program));
-    if (result != 0) {
+    const bool watched = handover_.Started();
+    long flags = SECCOMP_FILTER_FLAG_TSYNC;
+    if (watched) {
+      flags |= uapi::kSeccompNewListener | uapi::kSeccompThreadSyncEsrch;
+      handover_.Begin();
+    }
+    const long result = sys::Call(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, sys::Arg(&program));
+    if (result < 0 || (!watched && result != 0)) {
       EndHalfRestricted({"seccomp", result < 0 ? static_cast<int>(-result) : EBUSY},
                         result < 0 ? sys::Gettid() : static_cast<int>(result));
+    }
+    if (watched) {
+      const bool sent = handover_.Finish(static_cast<int>(result));
+      // This process must not answer for itself.
+      sys::Close(static_cast<int>(result));
+      if (!sent) {
+        EndHalfRestricted({"sendmsg", EPIPE}, sys::Gettid());
+      }
     }
     if (request_.filter_allows_reading) {
       Verify(true);
@@ -212,6 +230,7 @@ class Stopped {
   World& world_;
   const Request& request_;
   Report& report_;
+  Handover& handover_;
   TaskList tasks_;
   int own_status_ = -1;
   // Every thread's status file could be opened. Not so after files were restricted: each thread's
@@ -238,7 +257,7 @@ RestrictFailure RestrictProcess(const Request& asked, Report* report) {
     // It would be the filter's refusal that is seen, in whatever way it refuses.
     request.restriction.root_closed = false;
   } else {
-    const Rehearsed rehearsed = Rehearse(request.restriction, request.filter);
+    const Rehearsed rehearsed = Rehearse(request.restriction, request.filter, request.watch >= 0);
     if (rehearsed.problem.call != nullptr) {
       const char* stage = rehearsed.not_tried ? "threads" : StageOf(rehearsed.problem);
       return Fail(stage, rehearsed.problem.call, rehearsed.problem.error);
@@ -252,12 +271,19 @@ RestrictFailure RestrictProcess(const Request& asked, Report* report) {
   if (world == nullptr) {
     return Fail("threads", "mmap", ENOMEM);
   }
+  Handover handover;
+  if (request.watch >= 0) {
+    const Problem problem = handover.Start(request.watch);
+    if (problem.call != nullptr) {
+      return Fail("filter", problem.call, problem.error);
+    }
+  }
   StopFailure stop_failure;
   if (!world->Stop(g_tasks.Get(), &stop_failure)) {
     return DescribeStop(stop_failure);
   }
   RingProblem rings;
-  const Problem problem = Stopped(world, request, report).Run(&rings);
+  const Problem problem = Stopped(world, request, report, &handover).Run(&rings);
   world->Release();
   if (rings.call != nullptr) {
     return Fail("rings", rings.call, rings.error, rings.detail);

@@ -26,6 +26,8 @@ struct Request {
   bool confine_rings = true;
   // The filter answers what it forbids with SIGSYS: the handler that tells of it is put in place.
   bool traps = false;
+  // Where the process waits that answers for what the filter asks about, or -1.
+  int watch = -1;
   // The filter lets this thread read what it opened before: the other threads' status is read once
   // more when it is in force.
   bool filter_allows_reading = false;

@@ -140,6 +140,7 @@ struct ViolationEvent {
   // be read.
   char path[kPathSize];
 };
+static_assert(sizeof(ViolationEvent) == 336, "lib/restrict/watch.ts reads it");
 
 struct EndedEvent {
   Header header;
@@ -156,6 +157,17 @@ struct EndedEvent {
   // Not 0: processes of the cell are still there, some time after SIGKILL, since they wait in the
   // kernel for what does not answer. They end with that.
   std::uint32_t processes_left;
+  std::uint32_t reserved;
+};
+
+// To a launcher that answers for the filter of the process that started it: the first packet, with
+// the pipe that ViolationEvents are written to. One byte with the listener follows.
+struct WatchRequest {
+  std::uint32_t version;
+  // Everything goes through; else everything is refused.
+  std::uint32_t log;
+  // The filter is made of promises.
+  std::uint32_t promises;
   std::uint32_t reserved;
 };
 
