@@ -37,6 +37,8 @@ preloadNative();
  * restricted, it is ended. Calling it again can only narrow.
  *
  * @param policy what to give up; each member that is left out leaves its part as it was, but for capabilities, which go with any other member.
+ * With `onViolation: 'error'` or `'log'` a further process answers for refused calls and tells them: see onSelfViolation.
+ *
  * @returns what is in force, read back from the kernel.
  * @throws ERR_CLOISTER_POLICY, ERR_CLOISTER_UNSUPPORTED, ERR_CLOISTER_NOT_FOUND for a path that is not there, ERR_CLOISTER_SETUP.
  * @see landlock(7), seccomp(2), capabilities(7)
