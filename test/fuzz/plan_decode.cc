@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "native/plan/decode.h"
+#include "native/violations/descriptions.h"
 
 namespace {
 
@@ -47,6 +48,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (std::size_t i = 0; i < plan.filter.size; ++i) {
     g_read += plan.filter[i].k;
   }
+  TouchAll(plan.readable);
+  static_cast<void>(cloister::violations::DecodeDescriptions(
+      {plan.descriptions.data, plan.descriptions.size}));
   TouchAll(plan.candidates);
   TouchAll(plan.argv);
   TouchAll(plan.environment);

@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -26,6 +27,45 @@ static long do_read(char** args) {
   const long result = count < 0 && errno != EISDIR ? -errno : 0;
   close(fd);
   return result;
+}
+
+static char raced_path[256];
+static const char* raced_names[2];
+static volatile int raced_over;
+
+static void* flip(void* unused) {
+  for (unsigned i = 0; !raced_over; ++i) {
+    strcpy(raced_path, raced_names[i % 2]);
+  }
+  return unused;
+}
+
+/* race,ALLOWED,WANTED,TIMES: opens a path that another thread keeps changing from one to the other;
+ * tells whether the first was opened, and how often the second */
+static long do_race(char** args) {
+  raced_names[0] = args[0];
+  raced_names[1] = args[1];
+  pthread_t thread;
+  const int error = pthread_create(&thread, NULL, flip, NULL);
+  if (error != 0) {
+    return -error;
+  }
+  long first = 0;
+  long second = 0;
+  for (long i = 0; i < number(args[2]); ++i) {
+    const int fd = open(raced_path, O_RDONLY);
+    char text[5] = {0};
+    if (fd >= 0) {
+      const long count = pread(fd, text, 4, 0);
+      /* Libraries begin with this; the other one does not. */
+      *(count == 4 && memcmp(text, "\177ELF", 4) == 0 ? &first : &second) += 1;
+      close(fd);
+    }
+  }
+  raced_over = 1;
+  pthread_join(thread, NULL);
+  tell("%s%ld", first > 0 ? "opened " : "never ", second);
+  return 0;
 }
 
 /* write,PATH: opens it for writing, changes nothing */
@@ -218,7 +258,8 @@ static long do_reopen(char** args) {
   return opened(open(path, (args[1][0] == 'w' ? O_WRONLY : O_RDONLY) | O_NONBLOCK | O_NOCTTY));
 }
 
-const struct deed file_deeds[] = {{"read", do_read},
+const struct deed file_deeds[] = {{"race", do_race},
+                                  {"read", do_read},
                                   {"write", do_write},
                                   {"put", do_put},
                                   {"create", do_create},
