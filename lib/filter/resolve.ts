@@ -12,6 +12,13 @@ import { answerOf, refuses } from './answer.js';
 import { multiplexed, SELECTOR } from './multiplexed.js';
 import type { ResolvedArch, ResolvedCondition, ResolvedPolicy, ResolvedRule } from './resolved.js';
 
+const SHORT_REGISTERS: ReadonlySet<SeccompArch> = new Set<SeccompArch>(['x86', 'arm']);
+/**
+ * Of 32-bit x86: old_mmap and old_select (arch/x86/entry/syscalls/syscall_32.tbl) take one pointer to all arguments. As with the multiplexers, a rule
+ * with conditions limits the whole call.
+ */
+const ARGUMENTS_BEHIND_POINTER: ReadonlySet<string> = new Set(['mmap', 'select']);
+
 const KILL_PROCESS: SeccompAction = 'kill-process';
 const NOT_IMPLEMENTED: SeccompAction = { errno: 'ENOSYS' };
 /** A number that a tracer writes to have the call skipped: of no architecture's table. */
@@ -159,6 +166,7 @@ class Resolver {
     );
   }
 
+  /** Limits first: what cannot be checked is closed wherever in the policy the rule stands that asks for it. */
   #resolveArch(arch: SeccompArch): ResolvedArch {
     const rules: ResolvedRule[] = [];
     for (const [source, rule] of this.#policy.rules.entries()) {
@@ -168,31 +176,42 @@ class Resolver {
         rules.push(...multiplexedRules(rule, source, answer));
       }
     }
-    return { arch, rules };
+    return { arch, rules: [...rules.filter(({ limit }) => limit), ...rules.filter(({ limit }) => !limit)] };
   }
 
   /** One rule for each way in which the rule's calls differ in the widths of the compared arguments. */
   #ownRules(rule: SeccompRule, source: number, answer: number, arch: SeccompArch): ResolvedRule[] {
     const groups = new Map<string, { numbers: number[]; conditions: ResolvedCondition[] }>();
+    const behindPointers: number[] = [];
     for (const syscall of named(rule)) {
       const number = typeof syscall === 'string' ? syscallNumber(syscall, arch) : numberOn(syscall, arch);
       if (number === undefined) {
         continue;
       }
       const name = typeof syscall === 'string' ? syscall : syscallName(number, arch);
+      if (arch === 'x86' && (rule.args ?? []).length > 0 && name !== undefined && ARGUMENTS_BEHIND_POINTER.has(name)) {
+        behindPointers.push(number);
+        continue;
+      }
       const widths = (rule.args ?? []).map(({ width, index }) => width ?? argumentWidth(name, index));
       const key = widths.join();
       let group = groups.get(key);
       if (group === undefined) {
         group = {
           numbers: [],
-          conditions: (rule.args ?? []).map((condition, index) => resolveCondition(condition, widths[index] ?? 64)),
+          conditions: (rule.args ?? []).map((condition, index) =>
+            resolveCondition(condition, widths[index] ?? 64, arch),
+          ),
         };
         groups.set(key, group);
       }
       group.numbers.push(number);
     }
-    return [...groups.values()].map((group) => ({ source, answer, limit: false, ...group }));
+    const closed = behindPointers.length === 0 ? [] : [{ numbers: behindPointers, conditions: [] }];
+    return [
+      ...closed.map((group) => ({ source, answer, limit: true, ...group })),
+      ...[...groups.values()].map((group) => ({ source, answer, limit: false, ...group })),
+    ];
   }
 }
 
@@ -213,14 +232,15 @@ function fits(value: bigint, width: 32 | 64): boolean {
   return value >= -(2n ** BigInt(width - 1)) && value < 2n ** BigInt(width);
 }
 
-function resolveCondition({ index, op, value, mask = 0 }: ArgCondition, width: 32 | 64): ResolvedCondition {
-  return {
-    index,
-    op,
-    wide: width === 64,
-    value: BigInt.asUintN(width, BigInt(value)),
-    mask: BigInt.asUintN(width, BigInt(mask)),
-  };
+function resolveCondition(
+  { index, op, value, mask = 0 }: ArgCondition,
+  width: 32 | 64,
+  arch: SeccompArch,
+): ResolvedCondition {
+  // Registers of 32 bits, which seccomp_data holds without their sign: -1 is 0xffffffff there.
+  const unsigned = (written: bigint): bigint =>
+    BigInt.asUintN(SHORT_REGISTERS.has(arch) && written < 0n && fits(written, 32) ? 32 : width, written);
+  return { index, op, wide: width === 64, value: unsigned(BigInt(value)), mask: unsigned(BigInt(mask)) };
 }
 
 function multiplexedRules(rule: SeccompRule, source: number, answer: number): ResolvedRule[] {

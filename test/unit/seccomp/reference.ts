@@ -33,10 +33,22 @@ function archOfNumber({ machine, number }: RawCall, archs: readonly SeccompArch[
   return archs.includes(machine) ? machine : undefined;
 }
 
-function holds(condition: ArgCondition, syscall: string | undefined, args: readonly bigint[]): boolean {
+function holds(
+  condition: ArgCondition,
+  syscall: string | undefined,
+  args: readonly bigint[],
+  arch: SeccompArch,
+): boolean {
   const width = condition.width ?? argumentWidth(syscall, condition.index);
   const modulus = 1n << BigInt(width);
-  const wrap = (value: number | bigint): bigint => ((BigInt(value) % modulus) + modulus) % modulus;
+  // A negative number is one of the register, which has 32 bits there.
+  const isShort = arch === 'x86' || arch === 'arm';
+  const wrap = (written: number | bigint): bigint => {
+    const value = BigInt(written);
+    return isShort && value < 0n && value >= -0x80000000n
+      ? value + 0x100000000n
+      : ((value % modulus) + modulus) % modulus;
+  };
   const seen = wrap(args[condition.index] ?? 0n);
   const value = wrap(condition.value);
   switch (condition.op) {
@@ -106,22 +118,27 @@ export function reference(policy: SeccompPolicy, call: RawCall): SeccompAction {
   const name = syscallName(call.number, arch);
   const inside = arch === 'x86' ? insideOf(name, call.args) : undefined;
   const args = arch === 'x86' || arch === 'arm' ? call.args.map((arg) => arg & 0xffffffffn) : call.args;
-  let limit: SeccompAction = 'allow';
-  for (const rule of policy.rules) {
-    const written = typeof rule.syscalls === 'object' ? rule.syscalls : [rule.syscalls];
-    const conditions = rule.args ?? [];
-    if (
-      written.some((syscall) => sameNumber(syscall, arch, call.number)) &&
-      conditions.every((condition) => holds(condition, name, args))
-    ) {
-      return strictestOf(limit, rule.action);
-    }
+  // What hides its arguments behind a pointer cannot be checked: a rule with conditions only bounds it, wherever it stands.
+  const hides = (named: readonly (string | undefined)[]): boolean =>
+    arch === 'x86' &&
+    ((inside !== undefined && named.includes(inside)) ||
+      ((name === 'mmap' || name === 'select') && named.includes(name)));
+  const rules = policy.rules.map(({ syscalls, args: conditions = [], action }) => {
+    const written = typeof syscalls === 'object' ? syscalls : [syscalls];
     const named = written.map((syscall) => (typeof syscall === 'string' ? syscall : syscallName(syscall, arch)));
-    if (inside !== undefined && named.includes(inside)) {
-      if (conditions.length === 0) {
-        return strictestOf(limit, rule.action);
-      }
-      limit = strictestOf(limit, rule.action);
+    return { written, named, conditions, action };
+  });
+  const limit = rules
+    .filter(({ named, conditions }) => conditions.length > 0 && hides(named))
+    .reduce<SeccompAction>((strictest, { action }) => strictestOf(strictest, action), 'allow');
+  for (const { written, named, conditions, action } of rules) {
+    const direct = written.some((syscall) => sameNumber(syscall, arch, call.number));
+    const checked = conditions.length === 0 || !(name === 'mmap' || name === 'select') || arch !== 'x86';
+    if (direct && checked && conditions.every((condition) => holds(condition, name, args, arch))) {
+      return strictestOf(limit, action);
+    }
+    if (conditions.length === 0 && inside !== undefined && named.includes(inside)) {
+      return strictestOf(limit, action);
     }
   }
   if (name !== undefined) {

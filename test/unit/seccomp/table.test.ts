@@ -228,3 +228,57 @@ describe('merging', () => {
     });
   });
 });
+
+describe('what 32-bit x86 hides behind a pointer', () => {
+  const x86 = (defaultAction: SeccompAction, ...rules: SeccompPolicy['rules']): SeccompPolicy => ({
+    defaultAction,
+    architectures: ['x86'],
+    rules,
+  });
+  const closed: SeccompPolicy['rules'][number] = {
+    syscalls: 'socket',
+    action: EPERM,
+    args: [{ index: 0, op: '==', value: 40 }],
+  };
+  const opened: SeccompPolicy['rules'][number] = { syscalls: ['socketcall', 'socket'], action: 'allow' };
+
+  test('a refusal with conditions closes the sub-call, wherever it stands', () => {
+    for (const policy of [x86(EPERM, opened, closed), x86(EPERM, closed, opened), x86('allow', closed)]) {
+      expect(actionOf(policy, 'socketcall', [1], 'x86')).toEqual(EPERM);
+      expect(actionOf(policy, 'socketcall', [2], 'x86')).toBe('allow');
+    }
+    expect(actionOf(x86(EPERM, opened), 'socketcall', [1], 'x86')).toBe('allow');
+  });
+
+  test('rules with conditions bound old_mmap and old_select as a whole', () => {
+    const executable = [{ index: 2, op: '&==', mask: 4, value: 4 }] as const;
+    const refusing = x86('allow', { syscalls: ['mmap', 'mmap2'], action: EPERM, args: executable });
+    expect(actionOf(refusing, 'mmap', [0, 4096, 1], 'x86')).toEqual(EPERM);
+    expect(actionOf(refusing, 'mmap2', [0, 4096, 1], 'x86')).toBe('allow');
+    expect(actionOf(refusing, 'mmap2', [0, 4096, 5], 'x86')).toEqual(EPERM);
+    const allowing = x86(EPERM, { syscalls: ['mmap', 'select'], action: 'allow', args: executable });
+    expect(actionOf(allowing, 'mmap', [0, 4096, 4], 'x86')).toEqual(EPERM);
+    expect(actionOf(allowing, 'select', [0, 0, 4], 'x86')).toEqual(EPERM);
+    expect(actionOf(x86(EPERM, { syscalls: 'mmap', action: 'allow' }), 'mmap', [0], 'x86')).toBe('allow');
+  });
+
+  test.each(['x86', 'arm'] as const)('negative numbers are those of its registers, on %s', (arch) => {
+    const policy: SeccompPolicy = {
+      defaultAction: 'allow',
+      architectures: [arch],
+      rules: [
+        {
+          syscalls: 'prctl',
+          action: EPERM,
+          args: [
+            { index: 0, op: '==', value: 36 },
+            { index: 1, op: '==', value: -1 },
+          ],
+        },
+      ],
+    };
+    expect(actionOf(policy, 'prctl', [36, 0xffff_ffff], arch)).toEqual(EPERM);
+    expect(actionOf(policy, 'prctl', [36, -1], arch)).toEqual(EPERM);
+    expect(actionOf(policy, 'prctl', [36, 1], arch)).toBe('allow');
+  });
+});
