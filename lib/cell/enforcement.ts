@@ -25,7 +25,7 @@ export function shortfalls(plan: Plan, filter: Uint8Array | null, confirmed: Con
   for (const name of plan.namespaces) {
     require(`${name} namespace`, (confirmed.namespaces & NAMESPACE_FLAGS[name]) !== 0);
   }
-  require('root file system', confirmed.rootReplaced);
+  require('root file system', confirmed.rootReplaced || plan.mounts.length === 0);
   const { handledFs = [], handledNet = [] } = plan.landlock ?? {};
   require('Landlock files', (mask(handledFs, FS_MASKS) & ~confirmed.landlockFs) === 0);
   require('Landlock ports', (mask(handledNet, NET_MASKS) & ~confirmed.landlockNet) === 0);

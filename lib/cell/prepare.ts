@@ -5,6 +5,7 @@ import { describeCalls } from '../filter/descriptions.js';
 import { advise } from '../host/advice.js';
 import { hostFiles } from '../host/files.js';
 import { type HostInfo, hostInfo } from '../host/probe.js';
+import { scratchPath } from '../host/scratch.js';
 import { loadNative } from '../native/binding.js';
 import { commandPaths } from '../plan/command.js';
 import { Planner } from '../plan/compile.js';
@@ -58,15 +59,18 @@ function currentPlanner(host: HostInfo): Planner {
   const uid = process.geteuid?.() ?? 0;
   const mounts = loadNative().addon.mountGeneration();
   if (planner?.host !== host || planner.uid !== uid || planner.mounts !== mounts) {
-    planner = { host, uid, mounts, value: new Planner({ ...host, files: hostFiles, uid }) };
+    planner = { host, uid, mounts, value: new Planner({ ...host, files: hostFiles, uid, scratchPath }) };
   }
   return planner.value;
 }
 
 function decide<Request extends SpawnRequest>(request: Request): CellStart<Request> {
   const host = hostInfo();
-  const filtering = cellFiltering(request.policy, commandPaths(request), host.features);
-  const { plan, enforcement, workDirectories } = currentPlanner(host).compile(request, filtering);
+  const { listener } = host.features;
+  const maker = currentPlanner(host);
+  const shared = maker.shared(request.policy);
+  const filtering = cellFiltering(request.policy, commandPaths(request), { listener, shared });
+  const { plan, enforcement, workDirectories } = maker.compile(request, filtering);
   const described = plan.violations?.answer === 'kill' && plan.violations.reported;
   return {
     request,

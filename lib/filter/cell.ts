@@ -5,6 +5,7 @@ import type { Filtering, ViolationPlan } from '../policy/filtering.js';
 import { hardeningPolicy } from '../policy/hardening.js';
 import { cellPromises, readableWithoutPromise } from '../policy/promises/cell.js';
 import type { SeccompAction, SeccompPolicy, SeccompRule } from '../policy/seccomp-types.js';
+import { separationPolicy, type Shared } from '../policy/separation.js';
 import { hostArch } from '../policy/syscalls/arch.js';
 import { syscallName } from '../policy/syscalls/lookup.js';
 import type { CellPolicy } from '../policy/valid.js';
@@ -26,6 +27,8 @@ const VIOLATION: SeccompAction = 'kill-process';
 export interface FilterHost {
   /** A filter can have a listener here. */
   readonly listener: boolean;
+  /** What no namespace keeps the cell away from. */
+  readonly shared: Shared;
 }
 
 /**
@@ -34,18 +37,21 @@ export interface FilterHost {
  */
 export function cellFiltering(policy: CellPolicy, commands: readonly string[], host: FilterHost): Filtering {
   const { pledge, seccomp, capabilities, onViolation, onUnsupported } = policy;
-  if (pledge === null && seccomp === null) {
+  const unasked = pledge === null && seccomp === null;
+  if (unasked && !sharesAnything(host.shared)) {
     return DEFAULT;
   }
   const key = JSON.stringify(
-    [pledge, seccomp, capabilities, onViolation, onUnsupported, commands, programPlaces(policy), host.listener],
+    unasked
+      ? host.shared
+      : [pledge, seccomp, capabilities, onViolation, onUnsupported, commands, programPlaces(policy), host],
     (_name, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value),
   );
   const known = decided.get(key);
   if (known !== undefined) {
     return known;
   }
-  const filtering = decide(policy, commands, host);
+  const filtering = unasked ? { ...DEFAULT, policies: hardening(host.shared) } : decide(policy, commands, host);
   if (decided.size >= MOST_KEPT) {
     decided.clear();
   }
@@ -58,6 +64,14 @@ const MOST_KEPT = 64;
 const decided = new Map<string, Filtering>();
 const programs = new WeakMap<Filtering, Uint8Array>();
 
+function sharesAnything(shared: Shared): boolean {
+  return Object.values(shared).includes(true);
+}
+
+function hardening(shared: Shared): SeccompPolicy[] {
+  return sharesAnything(shared) ? [HARDENING, separationPolicy(shared)] : [HARDENING];
+}
+
 function decide(policy: CellPolicy, commands: readonly string[], host: FilterHost): Filtering {
   const { pledge, onViolation } = policy;
   const reported = host.listener;
@@ -67,7 +81,7 @@ function decide(policy: CellPolicy, commands: readonly string[], host: FilterHos
   const own = policy.seccomp === null ? null : userPolicy(policy.seccomp, policy.capabilities);
   const foreign: SeccompAction = onViolation === 'error' ? { errno: 'ENOSYS' } : violation;
   const policies = [
-    HARDENING,
+    ...hardening(host.shared),
     ...(pledge === null ? [] : [cellPromises(pledge, { violation, foreign, asked: reported })]),
     ...(own === null ? [] : [answering(own, violation)]),
   ];

@@ -125,7 +125,26 @@ export function parseProbe(text: string, machine: { platform: string; arch: stri
   } else {
     support.namespacesBlockedBy = explainBlocked(features, machine.platform);
   }
+  const { asRoot, realRoot } = features;
+  if (asRoot?.namespaces.includes('mount') === true && asRoot.namespaces.includes('pid')) {
+    support.backends.push('chroot');
+  }
+  if (
+    landlockHolds(support.landlock, realRoot) &&
+    works(values, 'landlock_domain') &&
+    support.seccomp?.filter === true
+  ) {
+    support.backends.push('landlock');
+  }
   return { support, features };
+}
+
+/**
+ * Whether files, signals and tracing outside are out of reach without any namespace. Signals take ABI 6 where the cell has the caller's own uid;
+ * a root caller's has another one. Truncating is a right since ABI 3.
+ */
+function landlockHolds(landlock: Support['landlock'], realRoot: boolean): boolean {
+  return landlock !== null && landlock.abi >= (realRoot ? 3 : 6);
 }
 
 function works(values: ReadonlyMap<string, string>, key: string): boolean {
@@ -140,6 +159,7 @@ function parseFeatures(values: ReadonlyMap<string, string>): HostFeatures {
     freshProc: works(values, 'procmount'),
     listener: works(values, 'seccomp_listener'),
     processesPerNamespace: values.get('nproc_per_namespace') === '1',
+    asRoot: parseRootFeatures(values),
     controllers: parseControllers(values.get('cgroup_usable')),
     settings: {
       maxUserNamespaces: setting(values.get('max_user_namespaces')),
@@ -152,6 +172,16 @@ function parseFeatures(values: ReadonlyMap<string, string>): HostFeatures {
         .find((failure) => failure !== null) ?? null,
   };
 }
+
+/** Null where it may not mount in them either. */
+function parseRootFeatures(values: ReadonlyMap<string, string>): HostFeatures['asRoot'] {
+  const given = words(values.get('rootns'));
+  return works(values, 'rootmounts')
+    ? { namespaces: ROOT_NAMESPACES.filter((name) => given.includes(name)), overlay: works(values, 'rootoverlay') }
+    : null;
+}
+
+const ROOT_NAMESPACES = ['mount', 'pid', 'net', 'ipc', 'uts', 'cgroup'] as const;
 
 /** `EPERM:ids` of a namespace, `EPERM` of a mount. */
 function failureOf(key: string, value: string | undefined): HostFeatures['failure'] {

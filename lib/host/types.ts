@@ -40,6 +40,11 @@ export interface HostFeatures {
   readonly listener: boolean;
   /** RLIMIT_NPROC counts the processes of one cell (Linux 5.14, or a host uid of its own), not all of the caller. */
   readonly processesPerNamespace: boolean;
+  /** What root may do without a user namespace; null where this process is not root. */
+  readonly asRoot: {
+    readonly namespaces: readonly ('mount' | 'pid' | 'net' | 'ipc' | 'uts' | 'cgroup')[];
+    readonly overlay: boolean;
+  } | null;
   /** Controllers that cells can be given control groups of, by the version that has them. `cpuacct`: processor time is counted. */
   readonly controllers: Readonly<Partial<Record<ControllerName, 'v2' | 'v1'>>>;
   /** Kernel settings that keep user namespaces from working; null where the kernel has no such setting. */

@@ -159,6 +159,7 @@ function encodeIdentity(writer: ByteWriter, plan: Plan): void {
   writer.flag(plan.identity.host === 'unprivileged');
   writer.text(plan.hostname);
   writer.flag(plan.loopback);
+  writer.text(plan.scratch ?? '');
 }
 
 function encodeRestrictions(writer: ByteWriter, plan: Plan): void {

@@ -3,13 +3,16 @@
 import { notFound, type PolicyIssue, policyError, unsupported } from '../errors.js';
 import type { Filtering } from '../policy/filtering.js';
 import type { Enforcement } from '../policy/types.js';
+import type { Shared } from '../policy/separation.js';
 import type { CellPolicy, SpawnRequest } from '../policy/valid.js';
+import { requireMeans } from './backends.js';
 import { candidates } from './command.js';
 import { landlockAbi, type MountTable, mountTable, type PlanContext, type PlanHost, planContext } from './context.js';
-import { planDomain } from './domain.js';
+import { type DomainWish, planDomain, planHostDomain, withheldReading } from './domain.js';
 import { emit } from './emit.js';
 import { applyGrants } from './grants.js';
-import { planNamespaces, planScopes } from './isolation.js';
+import { planHostTree } from './host-tree.js';
+import { planNamespaces, planScopes, planShared } from './isolation.js';
 import { type PlannedLimits, planLimits } from './limits.js';
 import { Refusal } from './refusal.js';
 import { plantRoot } from './roots.js';
@@ -43,24 +46,27 @@ export class Planner {
     const { policy } = request;
     this.#mounts ??= mountTable(this.#host.files.mounts());
     const context = planContext(this.#host, this.#mounts, policy);
+    const { backend } = context;
     const namespaces = planNamespaces(context, policy);
+    requireMeans(context, policy);
     requireProc(context);
-    const scopes = planScopes(context, policy, namespaces);
+    const scoped = planScopes(context, policy, namespaces);
     const limits = planLimits(context, policy);
-    const { mounts, workDirectories } = this.#planMounts(context, policy);
     const violations = filtering?.violations ?? null;
     context.missing.push(...(filtering?.missing ?? []));
-    const landlock = planDomain(context, { mounts, scoped: scopes, violations, tcp: policy.tcp });
+    const wish = { scoped, violations, tcp: policy.tcp };
+    const files = backend.ownTree ? this.#planOwnTree(context, policy, wish) : planInHostTree(context, policy, wish);
     const plan: Plan = {
       version: 1,
-      backend: 'namespaces',
+      backend: backend.name,
       namespaces,
-      identity: { uid: policy.user.uid, gid: policy.user.gid, host: context.idMapped ? 'unprivileged' : 'caller' },
+      identity: { uid: policy.user.uid, gid: policy.user.gid, host: context.ownHostId ? 'unprivileged' : 'caller' },
       hostname: namespaces.includes('uts') ? policy.hostname : '',
       loopback: namespaces.includes('net'),
-      mounts,
-      capabilities: policy.capabilities,
-      landlock,
+      scratch: files.scratch,
+      mounts: files.mounts,
+      capabilities: backend.namespaces.includes('user') ? policy.capabilities : [],
+      landlock: files.landlock,
       limits: limits.resources,
       wallTime: limits.wallTime,
       cell: limits.cell,
@@ -71,11 +77,25 @@ export class Planner {
         name: request.command,
         candidates: candidates(request.command, policy),
         argv: [request.argv0, ...request.args],
-        environment: policy.environment,
-        cwd: policy.cwd,
+        environment: files.environment,
+        cwd: files.cwd,
       },
     };
-    return { plan, enforcement: expected(context, plan, limits), workDirectories };
+    return { plan, enforcement: expected(context, plan, limits), workDirectories: files.workDirectories };
+  }
+
+  #planOwnTree(context: PlanContext, policy: CellPolicy, wish: DomainWish): PlannedFiles {
+    const { mounts, workDirectories } = this.#planMounts(context, policy);
+    const landlock = planDomain(context, mounts, wish);
+    const { environment, cwd } = policy;
+    return { mounts, landlock, scratch: null, environment, cwd, workDirectories };
+  }
+
+  /** What a cell of this policy shares with the host: for its filter, which is to be made before the plan. */
+  shared(policy: CellPolicy): Shared {
+    this.#mounts ??= mountTable(this.#host.files.mounts());
+    const context = planContext(this.#host, this.#mounts, policy);
+    return planShared(context, policy, planNamespaces(context, policy));
   }
 
   #planMounts(
@@ -117,6 +137,22 @@ export class Planner {
   }
 }
 
+/** Where the cell's files come from. */
+interface PlannedFiles {
+  readonly mounts: readonly MountOperation[];
+  readonly landlock: Plan['landlock'];
+  readonly scratch: string | null;
+  readonly environment: readonly string[];
+  readonly cwd: string;
+  readonly workDirectories: readonly string[];
+}
+
+function planInHostTree(context: PlanContext, policy: CellPolicy, wish: DomainWish): PlannedFiles {
+  const { files, scratch, environment, cwd } = planHostTree(context, policy, withheldReading(wish.violations));
+  const landlock = planHostDomain(context, files, wish, policy.net);
+  return { mounts: [], landlock, scratch, environment, cwd, workDirectories: [] };
+}
+
 interface PlantedRoot {
   readonly tree: Tree;
   /** Of a policy that adds nothing; once it has been asked for. */
@@ -141,8 +177,8 @@ function reported<T>(part: string, act: () => T): T {
   }
 }
 
-function requireProc({ features, degrade, missing }: PlanContext): void {
-  if (features.freshProc) {
+function requireProc({ features, backend, degrade, missing }: PlanContext): void {
+  if (features.freshProc || !backend.ownTree) {
     return;
   }
   const reason =
@@ -181,7 +217,7 @@ function expected(context: PlanContext, plan: Plan, limits: PlannedLimits): Enfo
           },
     seccomp: plan.filter === null ? null : { filters: 1, instructions: 0 },
     namespaces: [...plan.namespaces],
-    rootFileSystem: 'pivot_root',
+    rootFileSystem: context.backend.rootFileSystem,
     cgroup: limits.cgroup,
     capabilities: [...plan.capabilities],
     limits: limits.mechanisms,

@@ -5,7 +5,8 @@ import type { HostFeatures, HostFiles, Support } from '../host/types.js';
 import type { CellPolicy } from '../policy/valid.js';
 import { POWERFUL_FILE_SYSTEMS } from '../policy/powerful-paths.js';
 import type { Enforcement } from '../policy/types.js';
-import { isWithin } from '../util/paths.js';
+import { isWithin, withParents } from '../util/paths.js';
+import { type Backend, chooseBackend } from './backends.js';
 import type { Restricted } from './fence.js';
 
 /** The machine: the same for every plan of a process. */
@@ -15,6 +16,8 @@ export interface PlanHost {
   readonly files: HostFiles;
   /** The caller's uid. */
   readonly uid: number;
+  /** A name for a new directory of the host: absolute, free of links, and never given before. */
+  readonly scratchPath: () => string;
 }
 
 /** The host's mounts, as they were when the first plan was made. */
@@ -26,6 +29,9 @@ export interface MountTable {
 }
 
 export interface PlanContext extends PlanHost, MountTable {
+  readonly backend: Backend;
+  /** The cell runs on a host uid of its own, since the caller is root. */
+  readonly ownHostId: boolean;
   /** Whether files that the policy names are shown as the caller's, although the cell runs on a host uid of its own. */
   readonly idMapped: boolean;
   readonly degrade: boolean;
@@ -47,17 +53,19 @@ export function mountTable(mounts: ReturnType<HostFiles['mounts']>): MountTable 
 export function planContext(
   host: PlanHost,
   { powerfulMounts, fileSystemOf }: MountTable,
-  { user, onUnsupported }: CellPolicy,
+  policy: CellPolicy,
 ): PlanContext {
-  const { support, features, files, uid } = host;
+  const { user, onUnsupported } = policy;
+  const backend = chooseBackend(host, policy);
+  const ownHostId = host.features.realRoot && !user.hostRoot;
   return {
-    support,
-    features,
-    files,
-    uid,
+    ...host,
+    features: backend.features(host.features),
+    backend,
+    ownHostId,
     powerfulMounts,
     fileSystemOf,
-    idMapped: features.realRoot && !user.hostRoot,
+    idMapped: ownHostId && backend.namespaces.includes('user'),
     degrade: onUnsupported === 'degrade',
     missing: [],
     restricted: [],
@@ -69,8 +77,12 @@ export function landlockAbi({ support }: PlanContext): number {
   return support.landlock?.abi ?? 0;
 }
 
-/** Without id maps a root caller's cell would see the caller's files as somebody else's. */
-export function requireIdMaps({ idMapped, features }: PlanContext): void {
+/**
+ * A root caller's cell runs on another uid of the host. Id maps make the caller's files its own; where a backend has none, modes must allow everybody
+ * what the policy does, as far as the path itself and the way to it tell.
+ */
+export function requireReach(context: PlanContext, real: string, writable: boolean): void {
+  const { ownHostId, idMapped, features, files, degrade, missing, backend } = context;
   if (idMapped && !features.idMappedBinds) {
     throw unsupported(
       'files of a root caller',
@@ -78,6 +90,32 @@ export function requireIdMaps({ idMapped, features }: PlanContext): void {
       NO_ID_MAPS,
     );
   }
+  if (!ownHostId || idMapped) {
+    return;
+  }
+  const lacking = withParents(real).find((path) => {
+    const file = files.inspect(path);
+    const wanted = (path === real ? READ | (writable ? WRITE : 0) : 0) | (file?.kind === 'directory' ? SEARCH : 0);
+    return file !== null && (file.mode & wanted) !== wanted;
+  });
+  if (lacking === undefined) {
+    return;
+  }
+  const feature = `access to ${real}`;
+  const reason = `backend '${backend.name}': root's cell runs on an unprivileged uid of the host, for which ${lacking} is not open`;
+  if (!degrade) {
+    throw unsupported(
+      feature,
+      reason,
+      `allow it to everybody (chmod o+), run as another user, or give the host uid up with user: {hostRoot: true}`,
+    );
+  }
+  missing.push({ feature, reason });
 }
+
+/** Of others, in a mode. */
+const READ = 0o4;
+const WRITE = 0o2;
+const SEARCH = 0o1;
 
 const NO_ID_MAPS = 'Linux 5.12 has them; else run as another user, or give the host uid up with user: {hostRoot: true}';

@@ -2,30 +2,47 @@
 
 import { unsupported } from '../errors.js';
 import type { ViolationPlan } from '../policy/filtering.js';
-import type { TcpPorts } from '../policy/valid.js';
+import type { CellPolicy, TcpPorts } from '../policy/valid.js';
 import { landlockAbi, type PlanContext } from './context.js';
 import { planFence, type Restricted } from './fence.js';
-import type { NetRight } from './landlock-rights.js';
+import { knownRights } from './landlock.js';
+import { NET_RIGHTS, type NetRight } from './landlock-rights.js';
 import type { LandlockPlan, MountOperation } from './types.js';
 
 /** Ports are known since Linux 6.7. */
 const PORTS_ABI = 4;
 
 export interface DomainWish {
-  readonly mounts: readonly MountOperation[];
   readonly scoped: LandlockPlan['scoped'];
   readonly violations: ViolationPlan | null;
   readonly tcp: TcpPorts | null;
 }
 
-export function planDomain(context: PlanContext, { mounts, scoped, violations, tcp }: DomainWish): LandlockPlan | null {
+/** Of a cell with a tree of its own. */
+export function planDomain(
+  context: PlanContext,
+  mounts: readonly MountOperation[],
+  { scoped, violations, tcp }: DomainWish,
+): LandlockPlan | null {
   const files = planFiles(context, mounts, withheldReading(violations));
   const ports = planPorts(context, tcp);
   return files === null && ports === null && scoped.length === 0 ? null : { scoped, ...files, ...ports };
 }
 
-/** Under 'log' everything goes through. */
-function withheldReading(violations: ViolationPlan | null): readonly string[] | null {
+/** Of a cell in the host's tree. Without a network the filter refuses its sockets: ports are a second lock, for those that are handed in. */
+export function planHostDomain(
+  context: PlanContext,
+  files: NonNullable<ReturnType<typeof planFiles>>,
+  { scoped, tcp }: DomainWish,
+  net: CellPolicy['net'],
+): LandlockPlan {
+  const ports =
+    net === 'none' ? { handledNet: knownRights(NET_RIGHTS, landlockAbi(context)) } : planPorts(context, tcp);
+  return { scoped, ...files, ...ports };
+}
+
+/** What may be read when nothing else may. Under 'log' everything goes through. */
+export function withheldReading(violations: ViolationPlan | null): readonly string[] | null {
   if (violations === null || violations.answer === 'log' || violations.readable === null) {
     return null;
   }
@@ -36,7 +53,7 @@ function planFiles(
   context: PlanContext,
   mounts: readonly MountOperation[],
   readable: readonly string[] | null,
-): Pick<LandlockPlan, 'handledFs' | 'rules'> | null {
+): Required<Pick<LandlockPlan, 'handledFs' | 'rules'>> | null {
   let restricted: readonly Restricted[] = context.restricted;
   for (;;) {
     const fence = planFence(landlockAbi(context), mounts, restricted, readable);

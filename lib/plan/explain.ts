@@ -4,7 +4,7 @@ import type { MountOperation, Place, Plan } from './types.js';
 
 /** One line for each thing that the launcher will do, in its order. */
 export function explainPlan(plan: Plan): string {
-  const { identity, command } = plan;
+  const { command } = plan;
   const sections: [string, readonly string[]][] = [
     [
       'command',
@@ -16,16 +16,12 @@ export function explainPlan(plan: Plan): string {
       ],
     ],
     ['environment', command.environment],
-    ['namespaces', [plan.namespaces.join(', ')]],
-    [
-      'identity',
-      [
-        `uid ${String(identity.uid)}, gid ${String(identity.gid)} inside; ${identity.host === 'caller' ? "the caller's own" : 'an unprivileged pair'} on the host`,
-      ],
-    ],
-    ['network', [plan.loopback ? 'a loopback interface of its own, nothing else' : "the host's"]],
+    ['backend', [plan.backend]],
+    ['namespaces', [plan.namespaces.length === 0 ? 'none' : plan.namespaces.join(', ')]],
+    ['identity', [explainIdentity(plan)]],
+    ['network', [explainNetwork(plan)]],
     ['hostname', plan.hostname === '' ? [] : [plan.hostname]],
-    ['files', plan.mounts.map(explainMount)],
+    ['files', [...explainHostTree(plan), ...plan.mounts.map(explainMount)]],
     ['capabilities', [plan.capabilities.length === 0 ? 'none' : plan.capabilities.join(', ')]],
     ['landlock', plan.landlock === null ? [] : [`scopes ${plan.landlock.scoped.join(', ')}`]],
     [
@@ -55,6 +51,34 @@ export function planToJson(plan: Plan, indent: number = 2): string {
       value instanceof Uint8Array ? `${String(value.length)} bytes` : typeof value === 'bigint' ? String(value) : value,
     indent,
   );
+}
+
+function explainIdentity({ namespaces, identity }: Plan): string {
+  const { uid, gid, host } = identity;
+  const onHost = host === 'caller' ? "the caller's own" : 'an unprivileged pair';
+  return namespaces.includes('user')
+    ? `uid ${String(uid)}, gid ${String(gid)} inside; ${onHost} on the host`
+    : `${onHost}, inside and on the host`;
+}
+
+function explainNetwork({ loopback, landlock }: Plan): string {
+  if (loopback) {
+    return 'a loopback interface of its own, nothing else';
+  }
+  return (landlock?.handledNet ?? []).length > 0 && landlock?.ports === undefined
+    ? 'none: its sockets are refused by the filter'
+    : "the host's";
+}
+
+/** What is granted where the cell has no tree of its own. */
+function explainHostTree({ mounts, landlock, scratch }: Plan): string[] {
+  if (mounts.length > 0) {
+    return [];
+  }
+  return [
+    ...(scratch === null ? [] : [`make ${scratch}, and remove it afterwards`]),
+    ...(landlock?.rules ?? []).map(({ path, rights }) => `grant ${path}: ${rights.join(', ')}`),
+  ];
 }
 
 function explainCellLimits({ memory, cpuTime, processes, cpus }: Plan['cell']): string[] {

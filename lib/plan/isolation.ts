@@ -1,12 +1,12 @@
 /** Namespaces and Landlock scopes: what separates the cell's processes from the host's. */
 
 import { unsupported } from '../errors.js';
+import type { Support } from '../host/types.js';
+import type { Shared } from '../policy/separation.js';
 import type { CellPolicy } from '../policy/valid.js';
 import { landlockAbi, type PlanContext } from './context.js';
+import { SOCKETS_ABI } from './landlock.js';
 import type { NamespaceName, Plan } from './types.js';
-
-/** A cell is built with these; there is none without. */
-const ESSENTIAL: readonly NamespaceName[] = ['user', 'mount', 'pid'];
 
 const FEATURES: Readonly<Record<NamespaceName, string>> = {
   user: 'a user namespace',
@@ -18,27 +18,40 @@ const FEATURES: Readonly<Record<NamespaceName, string>> = {
   cgroup: 'a cgroup namespace',
 };
 
-export function planNamespaces(context: PlanContext, { net }: CellPolicy): NamespaceName[] {
-  const { support } = context;
+export function planNamespaces(context: PlanContext, policy: CellPolicy): NamespaceName[] {
+  const { support, backend } = context;
   if (support.platform !== 'linux') {
     throw unsupported('a cell', `${support.platform} is not Linux`, 'run it on Linux');
   }
-  const wanted: NamespaceName[] = [...ESSENTIAL, ...(net === 'none' ? (['net'] as const) : []), 'ipc', 'uts', 'cgroup'];
-  return wanted.filter((name) => support.namespaces[name] || doWithout(context, name));
+  const available = backend.available(context);
+  return backend.namespaces
+    .filter((name) => name !== 'net' || policy.net === 'none')
+    .filter((name) => available.includes(name) || doWithout(context, policy, name));
 }
 
 /** Never returns true: either the policy allows to go on without, or it is an error. */
-function doWithout({ support, degrade, missing }: PlanContext, name: NamespaceName): false {
+function doWithout(
+  { support, backend, degrade, missing }: PlanContext,
+  policy: CellPolicy,
+  name: NamespaceName,
+): false {
+  const essential = backend.essential.includes(name);
   const reason = support.namespacesBlockedBy ?? 'this kernel was built without it';
-  if (!degrade || ESSENTIAL.includes(name)) {
+  if (!degrade || essential) {
     throw unsupported(
       FEATURES[name],
       reason,
-      ESSENTIAL.includes(name) ? 'see cloister probe' : "set onUnsupported: 'degrade' to go on without",
+      essential ? instead(support, policy) : "set onUnsupported: 'degrade' to go on without",
     );
   }
   missing.push({ feature: FEATURES[name], reason });
   return false;
+}
+
+function instead({ landlock }: Support, { backend }: CellPolicy): string {
+  return backend === 'auto' && landlock !== null
+    ? "see cloister probe; or set onUnsupported: 'degrade' to go on with what Landlock can do here, and see what is missing in the enforcement"
+    : 'see cloister probe';
 }
 
 const SCOPES = ['abstract-unix-socket', 'signal'] as const;
@@ -56,17 +69,47 @@ export function planScopes(
   if (landlockAbi(context) >= SCOPES_ABI) {
     return SCOPES;
   }
-  if (!namespaces.includes('net')) {
-    const reason =
-      "with the host's network its abstract Unix sockets can be reached, and this kernel has no Landlock scopes (Linux 6.12, ABI 6)";
+  const open = whatIsOpen(context, namespaces);
+  if (open !== null) {
     if (!context.degrade) {
-      throw unsupported(
-        'scope',
-        reason,
-        "set scope: false to allow it, net: 'none' to avoid it, or onUnsupported: 'degrade'",
-      );
+      throw unsupported('scope', open.reason, `${open.mend}, or set onUnsupported: 'degrade'`);
     }
-    context.missing.push({ feature: 'scope', reason });
+    context.missing.push({ feature: 'scope', reason: open.reason });
   }
   return [];
+}
+
+/** What only a scope would close, or null. */
+function whatIsOpen(
+  { backend, ownHostId }: PlanContext,
+  namespaces: readonly NamespaceName[],
+): { reason: string; mend: string } | null {
+  const lacking = 'and this kernel has no Landlock scopes (Linux 6.12, ABI 6)';
+  if (!namespaces.includes('pid')) {
+    // Signals to other users are refused anyway. Sockets are the filter's affair: planShared.
+    return ownHostId
+      ? null
+      : {
+          reason: `backend '${backend.name}': signals reach all processes of this user, ${lacking}; a cell can also outlive its launcher`,
+          mend: 'set scope: false to allow it',
+        };
+  }
+  return namespaces.includes('net')
+    ? null
+    : {
+        reason: `with the host's network its abstract Unix sockets can be reached, ${lacking}`,
+        mend: "set scope: false to allow it, net: 'none' to avoid it",
+      };
+}
+
+/** What the cell shares with the host although it must not reach it: left to the filter. */
+export function planShared(context: PlanContext, { net }: CellPolicy, namespaces: readonly NamespaceName[]): Shared {
+  const { backend, ownHostId } = context;
+  return {
+    network: net === 'none' && !namespaces.includes('net'),
+    unixSockets: !backend.ownTree && landlockAbi(context) < SOCKETS_ABI,
+    ipc: !namespaces.includes('ipc'),
+    processes: !namespaces.includes('pid') && !ownHostId,
+    fileOwner: !backend.ownTree && !ownHostId,
+  };
 }

@@ -1,6 +1,8 @@
 /** From the letters of unveil(2), ports and scopes to Landlock's rights, and what a kernel lacks of them. Pure: no kernel is asked. */
 
-import type { Permissions } from '../policy/valid.js';
+import { unveilPath } from '../policy/normalize.js';
+import type { Permissions, UnveilEntry } from '../policy/valid.js';
+import { dirname } from '../util/paths.js';
 import { FS_RIGHTS, type FsRight, NET_RIGHTS, type NetRight, type ScopeName, SCOPES } from './landlock-rights.js';
 
 /** What the kernel says of its Landlock. */
@@ -13,6 +15,9 @@ export interface LandlockKernel {
 
 /** The ABI whose restrict call reaches all threads of a process (Linux 7.0). */
 export const THREAD_SYNC_ABI = 8;
+
+/** The ABI that decides about connecting to Unix sockets by path (Linux 7.1). */
+export const SOCKETS_ABI = 9;
 
 /** Erratum 2: before it was mended, the signal scope parted the threads of a process. */
 const THREAD_SIGNALS_MENDED = 1 << 1;
@@ -79,10 +84,10 @@ export function downgrade(wish: LandlockWish, kernel: LandlockKernel): { rights:
   return {
     rights: {
       handledFs: files
-        ? known(FS_RIGHTS, kernel.abi).filter((right) => wish.files === 'all' || READING.has(right))
+        ? knownRights(FS_RIGHTS, kernel.abi).filter((right) => wish.files === 'all' || READING.has(right))
         : [],
-      handledNet: tcp ? known(NET_RIGHTS, kernel.abi).filter((right) => right.endsWith('-tcp')) : [],
-      scoped: wantsScope(wish, kernel, missing, need) ? known(SCOPES, kernel.abi) : [],
+      handledNet: tcp ? knownRights(NET_RIGHTS, kernel.abi).filter((right) => right.endsWith('-tcp')) : [],
+      scoped: wantsScope(wish, kernel, missing, need) ? knownRights(SCOPES, kernel.abi) : [],
     },
     missing,
   };
@@ -110,6 +115,50 @@ function wantsScope(
   return true;
 }
 
-function known<Name extends string>(rights: Readonly<Record<Name, { readonly abi: number }>>, abi: number): Name[] {
+/** Those of them that a kernel of this ABI has. */
+export function knownRights<Name extends string>(
+  rights: Readonly<Record<Name, { readonly abi: number }>>,
+  abi: number,
+): Name[] {
   return (Object.keys(rights) as Name[]).filter((name) => rights[name].abi <= abi);
+}
+
+/** Landlock grants below a path add up: what lies in a wider grant cannot be narrower, or hidden. */
+export function widened(granted: ReadonlyMap<string, UnveilEntry>, hidden: readonly UnveilEntry[]): Missing[] {
+  const missing: Missing[] = [];
+  const inner = [
+    ...[...granted].map(([real, entry]) => ({ real, entry })),
+    ...hidden.map((entry) => ({ real: entry.path, entry })),
+  ];
+  for (const { real, entry } of inner) {
+    const outer = widerGrant(granted, real, entry.letters);
+    if (outer !== undefined) {
+      missing.push({
+        feature: `${unveilPath(entry.written)}: '${entry.letters}'`,
+        reason: `it lies in ${outer.path}, which is unveiled with '${outer.letters}', and Landlock takes nothing away inside a grant`,
+      });
+    }
+  }
+  return missing;
+}
+
+function widerGrant(granted: ReadonlyMap<string, UnveilEntry>, real: string, letters: string): UnveilEntry | undefined {
+  for (let path = real; path !== '/'; ) {
+    path = dirname(path);
+    const outer = granted.get(path);
+    if (outer !== undefined && [...outer.letters].some((letter) => !letters.includes(letter))) {
+      return outer;
+    }
+  }
+  return undefined;
+}
+
+/** To execute a file the kernel opens it for reading, and asks Landlock for both. */
+export function unreadable(entries: readonly UnveilEntry[]): Missing[] {
+  return entries
+    .filter(({ permissions }) => permissions?.execute === true && !permissions.read)
+    .map(({ written, letters }) => ({
+      feature: `${unveilPath(written)}: '${letters}'`,
+      reason: "Landlock lets nothing be executed that may not be read: add 'r'",
+    }));
 }

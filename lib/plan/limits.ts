@@ -37,7 +37,7 @@ export function planLimits(context: PlanContext, { limits, user }: CellPolicy): 
   const mechanisms: Record<string, LimitMechanism> = {};
   for (const name of limits.asked) {
     const mechanism = MECHANISMS[name];
-    if (mechanism !== undefined) {
+    if (mechanism !== undefined && (name !== 'scratch' || context.backend.ownTree)) {
       mechanisms[name] = mechanism;
     }
   }

@@ -3,7 +3,7 @@
 import { notFound } from '../errors.js';
 import type { HostFile } from '../host/types.js';
 import { type Access, OWN_DEVICES, refuseFileSystem, refusePath } from '../policy/powerful-paths.js';
-import { type PlanContext, requireIdMaps } from './context.js';
+import { type PlanContext, requireReach } from './context.js';
 import { Refusal } from './refusal.js';
 import { hidePowerfulBelow, mountPoint } from './roots.js';
 import { type Location, type Node, placeOf, target, type Tree } from './tree.js';
@@ -21,7 +21,6 @@ export interface Grant {
 /** What kind of file a source is, once it is clear that it may be shown. */
 export function source(context: PlanContext, real: string, access: Access): HostFile {
   const { files, fileSystemOf } = context;
-  requireIdMaps(context);
   const reason = refusePath(real, access) ?? refuseFileSystem(fileSystemOf(real), access);
   if (reason !== null) {
     throw new Refusal('powerful-path', `${real}: ${reason}`);
@@ -33,6 +32,7 @@ export function source(context: PlanContext, real: string, access: Access): Host
   if (file.kind === 'device' && !OWN_DEVICES.some((name) => real === `/dev/${name}`)) {
     throw new Refusal('device', `${real} is a device, which acts on the host`);
   }
+  requireReach(context, real, access.writable);
   return file;
 }
 

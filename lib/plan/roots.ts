@@ -5,7 +5,7 @@ import type { HostFile } from '../host/types.js';
 import type { CellPolicy, ValidRoot } from '../policy/valid.js';
 import { isWithin, join } from '../util/paths.js';
 import { groupFile, passwdFile } from './accounts.js';
-import { type PlanContext, requireIdMaps } from './context.js';
+import { type PlanContext, requireReach } from './context.js';
 import { Refusal } from './refusal.js';
 import { SYSTEM_DIRECTORIES, SYSTEM_FILES } from './system-files.js';
 import {
@@ -22,7 +22,7 @@ import {
 import { bind, DEV, discardingOverlay, mask, type Placed, PROC, tmpfs } from './views.js';
 
 /** Top-level names of the host that root 'host' covers: whatever the cell needs of them it has of its own. */
-const COVERED: ReadonlySet<string> = new Set(['proc', 'sys', 'dev', 'run', 'tmp']);
+export const COVERED: ReadonlySet<string> = new Set(['proc', 'sys', 'dev', 'run', 'tmp']);
 
 // Holds names only; contents are counted where they are put.
 const ROOT_SIZE = 1024 * 1024;
@@ -47,7 +47,6 @@ function rootNode(context: PlanContext, { limits }: CellPolicy, root: ValidRoot)
     return { root: ownRoot(tmpfs(ROOT_SIZE, 0o755, { executable: true, sealed: true }).mount), needsStage: false };
   }
   const { directory, writable } = root;
-  requireIdMaps(context);
   const source = context.files.realPath(directory);
   if (source === null) {
     throw notFound('cannot use as root', directory);
@@ -55,6 +54,7 @@ function rootNode(context: PlanContext, { limits }: CellPolicy, root: ValidRoot)
   if (context.files.inspect(source)?.kind !== 'directory') {
     throw new Refusal('not-a-directory', `${directory} is not a directory`);
   }
+  requireReach(context, source, writable !== false);
   if (writable === 'discard') {
     const { mount, view } = discardingOverlay([source], limits.scratch, context.idMapped);
     return { root: mountedRoot(mount, view), needsStage: true };

@@ -171,14 +171,14 @@ export interface LandlockPlan {
   /** Absent: ports are not restricted. */
   readonly handledNet?: readonly NetRight[];
   readonly scoped: readonly ScopeName[];
-  /** Paths of the cell. On a file, rights that only a directory can have are left out. */
+  /** Paths of the cell; of the host's tree, resolved, where it stands in that. On a file, rights that only a directory can have are left out. */
   readonly rules?: readonly LandlockRule[];
   readonly ports?: readonly { readonly port: number; readonly rights: readonly NetRight[] }[];
 }
 
 export interface Plan {
   readonly version: 1;
-  readonly backend: 'namespaces';
+  readonly backend: 'namespaces' | 'landlock' | 'chroot';
   readonly namespaces: readonly NamespaceName[];
   readonly identity: {
     /** As seen inside. */
@@ -189,6 +189,9 @@ export interface Plan {
   };
   readonly hostname: string;
   readonly loopback: boolean;
+  /** A directory of the host that the launcher makes for the cell and removes with it; null where the cell has a tree of its own. */
+  readonly scratch: string | null;
+  /** Empty where the cell stands in the host's tree. */
   readonly mounts: readonly MountOperation[];
   /** Names as in capabilities(7), 'CAP_…'. */
   readonly capabilities: readonly string[];

@@ -233,30 +233,3 @@ export function hardeningPolicy({ architectures, refusal = EPERM }: HardeningOpt
     ],
   };
 }
-
-/** For cells without a network namespace of their own and with `net: 'none'`: no socket but those of the local machine's own kind. */
-export function noNetworkPolicy({ architectures, refusal = EPERM }: HardeningOptions = {}): SeccompPolicy {
-  return {
-    ...passing(architectures),
-    rules: [{ syscalls: ['socket', 'socketpair'], action: refusal, args: [{ index: 0, op: '!=', value: AF_UNIX }] }],
-  };
-}
-
-/** For cells without an IPC namespace of their own: System V IPC and POSIX message queues have no owner that Landlock would ask. */
-export function noIpcPolicy({ architectures, refusal = EPERM }: HardeningOptions = {}): SeccompPolicy {
-  const calls =
-    'shmget shmat shmdt shmctl semget semop semtimedop semtimedop_time64 semctl msgget msgsnd msgrcv msgctl ipc';
-  const queues =
-    'mq_open mq_unlink mq_timedsend mq_timedsend_time64 mq_timedreceive mq_timedreceive_time64 mq_notify mq_getsetattr';
-  return { ...passing(architectures), rules: [{ syscalls: `${calls} ${queues}`.split(' '), action: refusal }] };
-}
-
-/** What a part says that is only ever merged with others: nothing, but for its rules. */
-function passing(architectures: readonly SeccompArch[] | undefined): Omit<SeccompPolicy, 'rules'> {
-  return {
-    defaultAction: 'allow',
-    ...(architectures === undefined ? {} : { architectures }),
-    foreignArchAction: 'allow',
-    unknownSyscallAction: 'allow',
-  };
-}

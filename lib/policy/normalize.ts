@@ -33,6 +33,7 @@ export function normalizePolicy(policy: ParsedPolicy, caller: Caller): Normalize
       user: {
         uid: policy.user?.uid ?? caller.uid,
         gid: policy.user?.gid ?? caller.gid,
+        changed: (policy.user?.uid ?? caller.uid) !== caller.uid || (policy.user?.gid ?? caller.gid) !== caller.gid,
         hostRoot: policy.user?.hostRoot ?? false,
       },
       limits,
@@ -44,6 +45,7 @@ export function normalizePolicy(policy: ParsedPolicy, caller: Caller): Normalize
       seccomp: policy.seccomp ?? null,
       tcp: normalizePorts(policy.tcp),
       onViolation: normalizeViolation(policy),
+      backend: normalizeBackend(context, policy.backend),
       onUnsupported: policy.onUnsupported ?? 'error',
     },
   };
@@ -61,6 +63,24 @@ function ports(list: readonly number[] | undefined): number[] {
 /** The promise `error` is another way to write it; that both agree has been checked. */
 export function normalizeViolation({ pledge, onViolation }: Pick<ParsedPolicy, 'pledge' | 'onViolation'>): OnViolation {
   return onViolation ?? (pledge?.includes('error') === true ? 'error' : 'kill');
+}
+
+const BACKEND_VARIABLE = 'CLOISTER_BACKEND';
+const BACKENDS: readonly CellPolicy['backend'][] = ['auto', 'namespaces', 'landlock', 'chroot'];
+
+/** The variable stands in for 'auto'. A policy that names its backend means it. */
+function normalizeBackend({ caller, issues }: Context, backend: CellPolicy['backend'] = 'auto'): CellPolicy['backend'] {
+  const wanted = caller.environment[BACKEND_VARIABLE] ?? '';
+  if (wanted === '') {
+    return backend;
+  }
+  const known = BACKENDS.find((name) => name === wanted);
+  if (known === undefined) {
+    const message = `the environment variable ${BACKEND_VARIABLE} must be one of ${BACKENDS.join(', ')}, not '${wanted}'`;
+    issues.push({ code: 'unknown-value', path: 'backend', message });
+    return backend;
+  }
+  return backend === 'auto' ? known : backend;
 }
 
 interface Context {

@@ -17,8 +17,6 @@ const UNBUILT_IN_CELLS: readonly UnbuiltPart[] = [
   { feature: 'net: {allow}', asked: ({ net }) => typeof net === 'object' },
   { feature: 'appArmorProfile', asked: (policy) => policy.appArmorProfile !== undefined },
   { feature: 'selinuxLabel', asked: (policy) => policy.selinuxLabel !== undefined },
-  { feature: "backend: 'landlock'", asked: ({ backend }) => backend === 'landlock' },
-  { feature: "backend: 'chroot'", asked: ({ backend }) => backend === 'chroot' },
 ];
 
 /** The error for the parts that were asked for, or null. */

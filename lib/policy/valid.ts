@@ -2,7 +2,14 @@
 
 import type { Stream } from 'node:stream';
 
-import type { OciSeccompProfile, OnUnsupported, OnViolation, PledgePromise, SeccompPolicy } from './types.js';
+import type {
+  IsolationPolicy,
+  OciSeccompProfile,
+  OnUnsupported,
+  OnViolation,
+  PledgePromise,
+  SeccompPolicy,
+} from './types.js';
 
 /** The letters of unveil(2), told apart. */
 export interface Permissions {
@@ -94,7 +101,8 @@ export interface CellPolicy {
   readonly mounts: readonly ValidMount[];
   readonly net: 'none' | 'host';
   readonly hostname: string;
-  readonly user: { readonly uid: number; readonly gid: number; readonly hostRoot: boolean };
+  /** `changed`: another uid or gid than the caller's is asked for. */
+  readonly user: { readonly uid: number; readonly gid: number; readonly changed: boolean; readonly hostRoot: boolean };
   readonly limits: ValidLimits;
   /** `NAME=value` lines, as execve(2) takes them. */
   readonly environment: readonly string[];
@@ -107,6 +115,7 @@ export interface CellPolicy {
   readonly seccomp: SeccompPolicy | OciSeccompProfile | null;
   /** Null: ports are not restricted. */
   readonly tcp: TcpPorts | null;
+  readonly backend: NonNullable<IsolationPolicy['backend']>;
   readonly onViolation: OnViolation;
   readonly onUnsupported: OnUnsupported;
 }

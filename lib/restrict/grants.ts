@@ -5,11 +5,10 @@ import { hostFiles } from '../host/files.js';
 import { mask } from '../native/encode.js';
 import { FS_MASKS } from '../native/landlock-masks.js';
 import type { OpenedPath, RestrictFunctions } from '../native/restrict-functions.js';
-import { type Missing, rightsOfLetters } from '../plan/landlock.js';
+import { type Missing, rightsOfLetters, unreadable, widened } from '../plan/landlock.js';
 import { FS_RIGHTS } from '../plan/landlock-rights.js';
 import { unveilPath } from '../policy/normalize.js';
 import type { UnveilEntry } from '../policy/valid.js';
-import { dirname } from '../util/paths.js';
 import { refuseGrant } from './danger.js';
 
 /** Fewer than any limit of open files leaves room for. */
@@ -159,44 +158,4 @@ function openError(path: string, errno: number): Error {
     });
   }
   return setupError({ operation: `cannot unveil ${path}`, stage: 'landlock', errno, syscall: 'open', path });
-}
-
-/** Landlock grants below a path add up: what lies in a wider grant cannot be narrower, or hidden. */
-function widened(granted: ReadonlyMap<string, UnveilEntry>, hidden: readonly UnveilEntry[]): Missing[] {
-  const missing: Missing[] = [];
-  const inner = [
-    ...[...granted].map(([real, entry]) => ({ real, entry })),
-    ...hidden.map((entry) => ({ real: entry.path, entry })),
-  ];
-  for (const { real, entry } of inner) {
-    const outer = widerGrant(granted, real, entry.letters);
-    if (outer !== undefined) {
-      missing.push({
-        feature: `${unveilPath(entry.written)}: '${entry.letters}'`,
-        reason: `it lies in ${outer.path}, which is unveiled with '${outer.letters}', and Landlock takes nothing away inside a grant`,
-      });
-    }
-  }
-  return missing;
-}
-
-function widerGrant(granted: ReadonlyMap<string, UnveilEntry>, real: string, letters: string): UnveilEntry | undefined {
-  for (let path = real; path !== '/'; ) {
-    path = dirname(path);
-    const outer = granted.get(path);
-    if (outer !== undefined && [...outer.letters].some((letter) => !letters.includes(letter))) {
-      return outer;
-    }
-  }
-  return undefined;
-}
-
-/** To execute a file the kernel opens it for reading, and asks Landlock for both. */
-function unreadable(entries: readonly UnveilEntry[]): Missing[] {
-  return entries
-    .filter(({ permissions }) => permissions?.execute === true && !permissions.read)
-    .map(({ written, letters }) => ({
-      feature: `${unveilPath(written)}: '${letters}'`,
-      reason: "Landlock lets nothing be executed that may not be read: add 'r'",
-    }));
 }

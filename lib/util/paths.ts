@@ -40,3 +40,13 @@ export function join(directory: string, name: string): string {
 export function dirname(path: string): string {
   return posix.dirname(path);
 }
+
+/** The path itself and every directory above it, up to '/'. Absolute and normalised. */
+export function withParents(path: string): string[] {
+  const paths = [path];
+  for (let above = path; above !== '/'; ) {
+    above = dirname(above);
+    paths.push(above);
+  }
+  return paths;
+}

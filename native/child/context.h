@@ -33,8 +33,15 @@ struct Context {
   bool ahead;
   bool mounts_ahead;
 
+  // With `unprivileged_host_ids` and no user namespace: the id to change to.
+  std::uint32_t host_id;
+
   // This side of the cell's channel.
   int channel;
+
+  // Where a failure is left for the process that shares this memory and reports it; null in the
+  // process that reports by itself.
+  wire::ChildReport* failure;
 
   plan::Plan plan;
 
@@ -89,6 +96,9 @@ void OpenQueues(Context* context) noexcept;
 
 // The stages, in order. Each returns only when it succeeded.
 void EnterIds(Context* context) noexcept;
+// Stage ids of a cell without a user namespace: what comes before it is done with the caller's
+// privileges.
+void ChangeIds(Context* context) noexcept;
 void BuildTree(Context* context) noexcept;
 void EnterTree(Context* context) noexcept;
 void SetUpNetwork(Context* context) noexcept;

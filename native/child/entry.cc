@@ -39,16 +39,21 @@ void RunCell(const Facts& facts, int channel) noexcept {
     BuildTree(&context);
   }
   ReceivePlan(&context);
-  if (!context.mounts_ahead) {
-    BuildTree(&context);
+  if (context.plan.HasOwnTree()) {
+    if (!context.mounts_ahead) {
+      BuildTree(&context);
+    }
+    EnterTree(&context);
   }
-  EnterTree(&context);
   if (!context.ahead) {
     SetUpNetwork(&context);
     OpenQueues(&context);
   }
+  ChangeIds(&context);
   DropPrivileges(&context);
-  EnterLandlock(&context);
+  if (!context.plan.NeedsKeeper()) {
+    EnterLandlock(&context);
+  }
   PlaceStdio(&context);
   SetLimits(&context);
   RunInit(&context);

@@ -164,6 +164,10 @@ void ExecuteCommand(CommandStart* start) noexcept {
   const plan::Plan& plan = context->plan;
   ResetSignals(report);
   JoinSession(plan, report);
+  if (plan.NeedsKeeper()) {
+    // Here and not before: the keeper stays outside.
+    EnterLandlock(context);
+  }
   for (std::size_t i = 0; i < plan.limits.size; ++i) {
     if (plan.limits[i].resource == RLIMIT_NOFILE) {
       SetLimit(*context, plan.limits[i]);

@@ -1,6 +1,8 @@
 // Stage ids: the maps of the new user namespace, and taking on the ids of the cell.
 
 #include <fcntl.h>
+#include <linux/capability.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
@@ -60,10 +62,35 @@ void ForbidUserNamespaces(const Context& context) noexcept {
   WriteFile(context, "/proc/sys/user/max_inotify_watches", "8192", 4);
 }
 
+void TakeOn(const Context& context, std::uint32_t uid, std::uint32_t gid) noexcept {
+  const long user = static_cast<long>(uid);
+  const long group = static_cast<long>(gid);
+  Check(context, kStage, sys::Call(SYS_setresgid, group, group, group), "setresgid", "");
+  Check(context, kStage, sys::Call(SYS_setresuid, user, user, user), "setresuid", "");
+}
+
+// Leaving uid 0 keeps the permitted set (PR_SET_KEEPCAPS) and empties the effective one: stage
+// privileges needs it to drop the rest (capabilities(7)).
+void RaisePermitted(const Context& context) noexcept {
+  __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[2] = {};
+  Check(context, kStage, sys::Call(SYS_capget, sys::Arg(&header), sys::Arg(data)), "capget", "");
+  for (__user_cap_data_struct& half : data) {
+    half.effective = half.permitted;
+  }
+  Check(context, kStage, sys::Call(SYS_capset, sys::Arg(&header), sys::Arg(data)), "capset", "");
+}
+
 }  // namespace
 
 void EnterIds(Context* context) noexcept {
   const wire::Preparation& wanted = context->preparation;
+  // clone3(2) refuses a flag that it cannot honour: that this process runs says that they are its
+  // own.
+  context->confirmed.namespaces = static_cast<std::uint32_t>(wanted.namespaces);
+  if ((wanted.namespaces & CLONE_NEWUSER) == 0) {
+    return;
+  }
   // For a real-root caller the launcher has written the maps: they lead to an unprivileged id that
   // is not its own.
   if (wanted.unprivileged_host_ids != 0) {
@@ -72,16 +99,31 @@ void EnterIds(Context* context) noexcept {
   } else {
     WriteOwnMaps(*context);
   }
-  const long uid = static_cast<long>(wanted.uid);
-  const long gid = static_cast<long>(wanted.gid);
   Check(*context, kStage, sys::Prctl(PR_SET_KEEPCAPS, 1), "prctl", "PR_SET_KEEPCAPS");
-  Check(*context, kStage, sys::Call(SYS_setresgid, gid, gid, gid), "setresgid", "");
-  Check(*context, kStage, sys::Call(SYS_setresuid, uid, uid, uid), "setresuid", "");
-  // clone3(2) refuses a flag that it cannot honour: that this process runs says that they are its
-  // own.
-  context->confirmed.namespaces = static_cast<std::uint32_t>(wanted.namespaces);
+  TakeOn(*context, wanted.uid, wanted.gid);
   ForbidUserNamespaces(*context);
   // From here on nobody else with these ids may look into this process.
+  Check(*context, kStage, sys::Prctl(PR_SET_DUMPABLE, 0), "prctl", "PR_SET_DUMPABLE");
+}
+
+void ChangeIds(Context* context) noexcept {
+  const wire::Preparation& wanted = context->preparation;
+  if ((wanted.namespaces & CLONE_NEWUSER) != 0) {
+    return;
+  }
+  if (wanted.unprivileged_host_ids == 0) {
+    // A process that runs with borrowed ids would otherwise keep its own behind them.
+    TakeOn(*context, context->facts.uid, context->facts.gid);
+  } else {
+    // 0 is what a launcher leaves that has none to give: never to be taken on as an id.
+    if (context->host_id == 0) {
+      Fail(*context, kStage, EPERM, "setresuid", "no host id");
+    }
+    Check(*context, kStage, sys::Call(SYS_setgroups, 0, 0), "setgroups", "");
+    Check(*context, kStage, sys::Prctl(PR_SET_KEEPCAPS, 1), "prctl", "PR_SET_KEEPCAPS");
+    TakeOn(*context, context->host_id, context->host_id);
+    RaisePermitted(*context);
+  }
   Check(*context, kStage, sys::Prctl(PR_SET_DUMPABLE, 0), "prctl", "PR_SET_DUMPABLE");
 }
 

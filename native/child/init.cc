@@ -1,6 +1,6 @@
-// Stage init: process 1 of the cell. It starts the command, reaps whatever is orphaned, reports the
-// command's end and ends; with it the kernel ends every process of the pid namespace
-// (pid_namespaces(7)).
+// Stage init: the first process of the cell. It starts the command, reaps whatever is orphaned,
+// reports the command's end and ends. As process 1 of a pid namespace it takes every other process
+// of that along (pid_namespaces(7)); without one it is the keeper, and ends them first.
 
 #include <linux/audit.h>
 #include <linux/seccomp.h>
@@ -14,6 +14,7 @@
 #include <cerrno>
 
 #include "native/child/context.h"
+#include "native/child/keeper.h"
 #include "native/linux/launcher_signals.h"
 #include "native/linux/syscalls.h"
 
@@ -37,7 +38,9 @@ CommandStart g_start;
 alignas(16) char g_command_stack[kStackSize];
 
 int CommandMain(void* start) noexcept {
-  ExecuteCommand(static_cast<CommandStart*>(start));
+  auto* command = static_cast<CommandStart*>(start);
+  command->context->failure = &command->report;
+  ExecuteCommand(command);
 }
 
 void ResetDispositions(const Context& context) noexcept {
@@ -68,10 +71,11 @@ void BindToLauncher(const Context& context) noexcept {
 }
 
 int OpenChildSignals(const Context& context) noexcept {
-  const std::uint64_t mask = std::uint64_t{1} << (SIGCHLD - 1);
-  Check(context, kStage,
-        sys::Call(SYS_rt_sigprocmask, SIG_SETMASK, sys::Arg(&mask), 0, sizeof(mask)),
+  // Process 1 is safe from signals that it does not handle; a keeper is not, whoever sends them.
+  const std::uint64_t all = ~std::uint64_t{0};
+  Check(context, kStage, sys::Call(SYS_rt_sigprocmask, SIG_SETMASK, sys::Arg(&all), 0, sizeof(all)),
         "rt_sigprocmask", "");
+  const std::uint64_t mask = std::uint64_t{1} << (SIGCHLD - 1) | std::uint64_t{1} << (SIGHUP - 1);
   return static_cast<int>(Check(context, kStage,
                                 sys::Call(SYS_signalfd4, -1, sys::Arg(&mask), sizeof(mask),
                                           02000000 | 04000 /* SFD_CLOEXEC | SFD_NONBLOCK */),
@@ -98,7 +102,7 @@ void SendReport(const Context& context, const wire::ChildReport& report, const i
   }
   // Without a launcher to hear it there is nothing left to do here.
   if (sys::Call(SYS_sendmsg, context.channel, sys::Arg(&message), MSG_NOSIGNAL) < 0) {
-    sys::Exit(1);
+    Leave(context, 1, true);
   }
 }
 
@@ -111,8 +115,19 @@ int Listener() noexcept {
 }
 
 // Waits while the phase is this one. A wake-up without a change is possible.
-void WaitInPhase(std::int32_t phase) noexcept {
-  sys::Call(SYS_futex, sys::Arg(&g_start.phase), 0 /* FUTEX_WAIT */, phase, 0);
+void WaitInPhase(const Context& context, std::int32_t phase) noexcept {
+  constexpr long kLookAgainNs = 50L * 1000 * 1000;
+  struct {
+    long seconds;
+    long nanoseconds;
+  } time = {0, kLookAgainNs}, at_once = {0, 0};
+  sys::Call(SYS_futex, sys::Arg(&g_start.phase), 0 /* FUTEX_WAIT */, phase, sys::Arg(&time));
+  // An init is killed; a keeper has to see for itself that the cell is to end.
+  pollfd channel = {context.channel, POLLIN, 0};
+  if (context.plan.NeedsKeeper() &&
+      sys::Call(SYS_ppoll, sys::Arg(&channel), 1, sys::Arg(&at_once), 0, 0) > 0) {
+    Leave(context, 1, (channel.revents & (POLLHUP | POLLERR)) != 0);
+  }
 }
 
 // The listener goes to the launcher before anything else happens: the filter asks about the
@@ -120,7 +135,7 @@ void WaitInPhase(std::int32_t phase) noexcept {
 // filter holds for it as well; init has it through the shared table of descriptors.
 void HandOverListener(const Context& context) noexcept {
   while (Phase() == kPreparing) {
-    WaitInPhase(kPreparing);
+    WaitInPhase(context, kPreparing);
   }
   // One system call is left to the other until its descriptor shows, so that waiting is not worth a
   // way to be woken, which that filter would have to allow.
@@ -137,7 +152,7 @@ void HandOverListener(const Context& context) noexcept {
   SendReport(context, report, &listener, 1);
   sys::Close(listener);
   for (std::int32_t phase = Phase(); phase != 0; phase = Phase()) {
-    WaitInPhase(phase);
+    WaitInPhase(context, phase);
   }
 }
 
@@ -185,6 +200,7 @@ void CloseStdio(const Context& context) noexcept {
 int StartCommand(Context* context) noexcept {
   int pidfd = -1;
   const int pid = CloneCommand(context, &pidfd);
+  context->failure = nullptr;
   wire::ChildReport* report = &g_start.report;
   if (report->kind == wire::ReportKind::kFailed) {
     SendReport(*context, *report, nullptr, 0);
@@ -193,6 +209,7 @@ int StartCommand(Context* context) noexcept {
   if (report->kind != wire::ReportKind::kStarted) {
     Fail(*context, kStage, ESRCH, "clone", "the command's process ended before it was executed");
   }
+  report->value = pid;
   const int fds[] = {pidfd, context->terminal_master};
   SendReport(*context, *report, fds, context->terminal_master >= 0 ? 2 : 1);
   sys::Close(pidfd);
@@ -203,8 +220,9 @@ int StartCommand(Context* context) noexcept {
   // Only then is the command reaped: while the launcher looks up the process behind the descriptor,
   // it is there.
   char seen = 0;
-  if (sys::Read(context->channel, &seen, 1) != 1 || seen != wire::kStartSeen) {
-    sys::Exit(1);
+  const long size = sys::Read(context->channel, &seen, 1);
+  if (size != 1 || seen != wire::kStartSeen) {
+    Leave(*context, 1, size != 1);
   }
   return pid;
 }
@@ -217,23 +235,29 @@ void FilterSelf(const Context& context) noexcept {
   constexpr std::uint32_t kArch = AUDIT_ARCH_AARCH64;
 #endif
   constexpr std::uint32_t kAllowed[] = {
-      SYS_ppoll,      SYS_read, SYS_waitid,        SYS_sendmsg,      SYS_getrusage,
-      SYS_exit_group, SYS_exit, SYS_clock_gettime, SYS_rt_sigreturn, SYS_restart_syscall,
-      SYS_write};
-  constexpr std::size_t kCount = sizeof(kAllowed) / sizeof(kAllowed[0]);
-  sock_filter program[kCount + 6] = {
+      // A keeper's, for ending others and for removing the scratch directory.
+      SYS_kill, uapi::kSysPidfdOpen, uapi::kSysPidfdSendSignal, SYS_openat, SYS_close,
+      SYS_getdents64, SYS_unlinkat, SYS_fchmod, SYS_fchmodat, SYS_getpid, SYS_getppid,
+      // Everybody's.
+      SYS_ppoll, SYS_read, SYS_waitid, SYS_sendmsg, SYS_getrusage, SYS_exit_group, SYS_exit,
+      SYS_clock_gettime, SYS_rt_sigreturn, SYS_restart_syscall, SYS_write};
+  constexpr std::size_t kAll = sizeof(kAllowed) / sizeof(kAllowed[0]);
+  constexpr std::size_t kKeepersAlone = 11;
+  const std::size_t first = context.plan.NeedsKeeper() ? 0 : kKeepersAlone;
+  const std::size_t count = kAll - first;
+  sock_filter program[kAll + 6] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 4),  // seccomp_data.arch
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kArch, 1, 0),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),  // seccomp_data.nr
   };
-  for (std::size_t i = 0; i < kCount; ++i) {
-    program[4 + i] =
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kAllowed[i], static_cast<unsigned char>(kCount - i), 0);
+  for (std::size_t i = 0; i < count; ++i) {
+    program[4 + i] = BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kAllowed[first + i],
+                              static_cast<unsigned char>(count - i), 0);
   }
-  program[4 + kCount] = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
-  program[5 + kCount] = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-  sock_fprog filter = {kCount + 6, program};
+  program[4 + count] = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
+  program[5 + count] = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+  sock_fprog filter = {static_cast<unsigned short>(count + 6), program};
   Check(context, Stage::k_filter,
         sys::Call(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, sys::Arg(&filter)), "seccomp", "init");
 }
@@ -254,7 +278,7 @@ std::uint64_t Microseconds(const timeval& time) noexcept {
   report.init_user_us = Microseconds(own.ru_utime);
   report.init_system_us = Microseconds(own.ru_stime);
   SendReport(context, report, nullptr, 0);
-  sys::Exit(0);
+  Leave(context, 0, false);
 }
 
 // Reaps what has ended; does not return when the command has.
@@ -274,13 +298,34 @@ void Reap(const Context& context, int command) noexcept {
   }
 }
 
-// The launcher's last word on a cell that is ended for a violation: a line for the command's
-// standard error. It waits here, where nothing but the cell is held up, if nobody reads the pipe;
-// the launcher does not wait for long.
+// A pipe with room for a whole line of kLineSize, which is less than PIPE_BUF (pipe(7)).
+bool CanWrite(int fd) noexcept {
+  struct {
+    long seconds;
+    long nanoseconds;
+  } at_once = {0, 0};
+  pollfd output = {fd, POLLOUT, 0};
+  return sys::Call(SYS_ppoll, sys::Arg(&output), 1, sys::Arg(&at_once), 0, 0) == 1 &&
+         (output.revents & POLLOUT) != 0;
+}
+
+// The launcher's last word on a cell that is to end: kEndAll, or for a violation a line for the
+// command's standard error. It waits here, where nothing but the cell is held up, if nobody reads
+// the pipe; the launcher does not wait for long.
 [[noreturn]] void LeaveLine(const Context& context) noexcept {
   char line[wire::kLineSize];
   const long size = sys::Read(context.channel, line, sizeof(line));
-  if (size > 0 && LeavesLine(context.plan)) {
+  const bool wanted = size > 1 && LeavesLine(context.plan);
+  if (context.plan.NeedsKeeper()) {
+    // Nobody would end a keeper that waits: it writes if it can at once, when all others have
+    // ended.
+    EndDescendants();
+    if (wanted && CanWrite(kStandardError)) {
+      sys::Write(kStandardError, line, static_cast<std::size_t>(size));
+    }
+    Leave(context, 1, false);
+  }
+  if (wanted) {
     sys::Write(kStandardError, line, static_cast<std::size_t>(size));
   }
   // With process 1 the kernel ends all others.
@@ -296,14 +341,19 @@ void RunInit(Context* context) noexcept {
         sys::Prctl(PR_SET_NAME, reinterpret_cast<std::uintptr_t>("cloister-init")), "prctl",
         "PR_SET_NAME");
   const int signals = OpenChildSignals(*context);
+  const long launcher = sys::Call(SYS_getppid);
+  if (context->plan.NeedsKeeper()) {
+    BecomeKeeper(context);
+  }
   const int command = StartCommand(context);
   FilterSelf(*context);
   pollfd watched[] = {{signals, POLLIN, 0}, {context->channel, POLLIN, 0}};
   for (;;) {
     Reap(*context, command);
     sys::Call(SYS_ppoll, sys::Arg(watched), 2, 0, 0, 0);
-    if ((watched[1].revents & (POLLHUP | POLLERR)) != 0) {
-      sys::Exit(1);
+    if ((watched[1].revents & (POLLHUP | POLLERR)) != 0 ||
+        (context->plan.NeedsKeeper() && sys::Call(SYS_getppid) != launcher)) {
+      Leave(*context, 1, true);
     }
     if ((watched[1].revents & POLLIN) != 0) {
       LeaveLine(*context);

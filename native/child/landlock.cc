@@ -3,13 +3,16 @@
 #include "native/landlock/rights.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <cstring>
 
 #include "native/child/context.h"
 #include "native/landlock/ruleset.h"
 #include "native/linux/syscalls.h"
+#include "native/linux/text.h"
 
 namespace cloister::child {
 
@@ -26,9 +29,44 @@ constexpr std::uint64_t kIoctlDevice = 1U << 15;
 // Before ABI 2 every ruleset that handles files denies renaming from one directory to another.
 constexpr long kFenceAbi = 2;
 
-// The paths are those of the cell: it stands in its new root by now.
+// Where the host's own /proc is in sight, all that the command sees of it.
+constexpr const char* kOwnProcess = "/proc/self";
+
+// A path of the host, which was free of links when the plan was made: a link that was put there
+// since would be granted for what it leads to.
+long OpenOnHost(const char* path) noexcept {
+  const long fd = sys::Openat2(AT_FDCWD, path, O_PATH | O_CLOEXEC, uapi::kResolveNoSymlinks);
+  if (fd != -ENOSYS) {
+    return fd;
+  }
+  // A filter hides the call, as that of a cell does from a cell within it. What was opened tells
+  // its path.
+  const long plain = sys::Openat(AT_FDCWD, path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  if (plain < 0) {
+    return plain;
+  }
+  TextBuffer<48> link;
+  link.Add("/proc/self/fd/").Add(static_cast<std::uint64_t>(plain));
+  char found[PATH_MAX];
+  const long size = sys::Call(SYS_readlinkat, AT_FDCWD, sys::Arg(link.Text()), sys::Arg(found),
+                              static_cast<long>(sizeof(found) - 1));
+  found[size > 0 ? size : 0] = '\0';
+  if (size > 0 && std::strcmp(found, path) == 0) {
+    return plain;
+  }
+  sys::Close(static_cast<int>(plain));
+  return -ELOOP;
+}
+
+// The paths are those of the cell, where it has a root of its own: it stands in that by now.
+long OpenGranted(const Context& context, const char* path) noexcept {
+  return context.plan.HasOwnTree() || std::strcmp(path, kOwnProcess) == 0
+             ? landlock::OpenForRule(path)
+             : OpenOnHost(path);
+}
+
 void GrantPath(const Context& context, int ruleset, const plan::PathGrant& grant) noexcept {
-  const long opened = landlock::OpenForRule(grant.path);
+  const long opened = OpenGranted(context, grant.path);
   if (grant.optional && (opened == -ENOENT || opened == -ENOTDIR || opened == -EACCES)) {
     return;
   }

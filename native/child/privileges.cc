@@ -34,15 +34,32 @@ void SetCapabilities(const Context& context, std::uint64_t mask,
   Check(context, kStage, sys::Call(SYS_capset, sys::Arg(&header), sys::Arg(data)), "capset", "");
 }
 
+bool MayDrop(const Context& context) noexcept {
+  __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[2] = {};
+  Check(context, kStage, sys::Call(SYS_capget, sys::Arg(&header), sys::Arg(data)), "capget", "");
+  return (data[0].effective >> CAP_SETPCAP & 1) != 0;
+}
+
 }  // namespace
 
 void DropPrivileges(Context* context) noexcept {
   const std::uint64_t kept = context->plan.capabilities;
   // A session keyring of its own: the caller's, with whatever keys it holds, stays behind. ENOSYS:
-  // a kernel without keys.
+  // a kernel without keys. EPERM: a container's filter allows no use of keys at all, and the cell
+  // inherits it.
   const long keyring = sys::Call(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, 0);
-  if (keyring < 0 && keyring != -ENOSYS) {
+  if (keyring < 0 && keyring != -ENOSYS && keyring != -EPERM) {
     Fail(*context, kStage, -keyring, "keyctl", "KEYCTL_JOIN_SESSION_KEYRING");
+  }
+  if (!MayDrop(*context)) {
+    // No user namespace, and a caller without privileges: bounding set and securebits stay as they
+    // are. With no_new_privs, execve(2) gives nothing that is not in the permitted set, whatever
+    // those say.
+    Prctl(*context, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, "PR_CAP_AMBIENT_CLEAR_ALL");
+    SetCapabilities(*context, kept, kept);
+    Prctl(*context, PR_SET_NO_NEW_PRIVS, 1, 0, "PR_SET_NO_NEW_PRIVS");
+    return;
   }
   for (std::uint32_t capability = 0; capability <= context->facts.last_capability; ++capability) {
     if ((kept >> capability & 1) == 0) {

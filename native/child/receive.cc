@@ -139,6 +139,7 @@ void ReceivePreparation(Context* context) noexcept {
     Malformed(*context);
   }
   context->preparation = message.preparation;
+  context->host_id = message.host_id;
   context->ahead = message.ahead != 0;
   context->mounts_ahead = message.mounts_size != 0;
   if (context->mounts_ahead) {

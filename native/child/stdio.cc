@@ -21,11 +21,11 @@ int MoveUp(const Context& context, int fd) noexcept {
       "fcntl", "F_DUPFD_CLOEXEC"));
 }
 
-// The terminal comes from the cell's own devpts, so that ttyname(3) finds it. TIOCGPTPEER (4.13)
-// opens the slave without a path.
+// The terminal comes from the devpts in sight, the cell's own where it has one, so that ttyname(3)
+// finds it. TIOCGPTPEER (4.13) opens the slave without a path.
 int OpenTerminal(Context* context) noexcept {
-  const long master = sys::Openat(AT_FDCWD, "/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
-  Check(*context, kStage, master, "open", "/dev/pts/ptmx");
+  const long master = sys::Openat(AT_FDCWD, "/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+  Check(*context, kStage, master, "open", "/dev/ptmx");
   context->terminal_master = static_cast<int>(master);
   int locked = 0;
   Check(*context, kStage, sys::Ioctl(context->terminal_master, TIOCSPTLCK, &locked), "ioctl",
@@ -76,6 +76,9 @@ void PlaceStdio(Context* context) noexcept {
   }
   for (std::size_t i = 0; i < context->stdio_count; ++i) {
     Check(*context, kStage, sys::Call(SYS_dup3, sources[i], static_cast<long>(i), 0), "dup3", "");
+  }
+  for (std::size_t i = 0; i < context->stdio_count; ++i) {
+    context->stdio[i] = static_cast<int>(i);
   }
   const int master = context->terminal_master;
   const int channel = context->channel;

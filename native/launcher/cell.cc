@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "native/linux/syscalls.h"
+#include "native/wire/child_messages.h"
 
 namespace cloister::launcher {
 
@@ -27,6 +28,13 @@ void Cell::Kill(wire::EndCause why) {
     watch.BeforeKill();
   }
   ending_ns = ending_ns == 0 ? sys::MonotonicNow() : ending_ns;
+  if (has_keeper) {
+    // Killed, it would leave everything else behind. EPIPE: it has ended.
+    if (channel.Valid()) {
+      send(channel.Get(), &wire::kEndAll, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    }
+    return;
+  }
   // ESRCH: it has ended on its own meanwhile.
   sys::PidfdSendSignal(init.Get(), SIGKILL);
   if (watch.Group() != nullptr) {

@@ -4,6 +4,7 @@
 #ifndef CLOISTER_LAUNCHER_CELL_H_
 #define CLOISTER_LAUNCHER_CELL_H_
 
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include <cstdint>
@@ -14,6 +15,7 @@
 #include "native/base/unique_fd.h"
 #include "native/launcher/cell_watch.h"
 #include "native/launcher/listener.h"
+#include "native/launcher/scratch.h"
 #include "native/namespaces/host_ids.h"
 #include "native/plan/result.h"
 #include "native/wire/child_report.h"
@@ -31,6 +33,11 @@ struct Cell {
   UniqueFd channel;  // launcher's side
   UniqueFd command;  // pidfd, once started
   std::unique_ptr<HostId> host_id;
+  // The first process is no init, but a keeper: only it can end the cell, and is asked to.
+  bool has_keeper = false;
+  std::unique_ptr<Scratch> scratch;
+  // Set when the first process has ended. `init` then stands for who removes the scratch directory.
+  std::optional<rusage> usage;
 
   bool started = false;
   bool exited = false;
@@ -59,7 +66,8 @@ struct Cell {
   std::uint64_t init_user_us = 0;
   std::uint64_t init_system_us = 0;
 
-  // Ends every process of the cell: init is process 1 of its pid namespace. The first cause stays.
+  // Ends every process of the cell: init is process 1 of its pid namespace, or a keeper does it.
+  // The first cause stays.
   void Kill(wire::EndCause why);
   // The call is never answered: its process waits until the cell, which is told to leave a line,
   // has ended.

@@ -1,5 +1,6 @@
 #include "native/launcher/first_process.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -41,12 +42,13 @@ Result<FirstProcess> MakeFirstProcess(const child::Facts& facts, std::uint64_t n
   uapi::CloneArgs args = {};
   args.flags = namespaces | extra_flags | uapi::kClonePidfd;
   args.pidfd = static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(&pidfd));
-  const long pid = sys::Clone3(&args);
+  const long pid = namespaces == 0 ? sys::Fork(&pidfd, extra_flags) : sys::Clone3(&args);
   if (pid == 0) {
     child::RunCell(facts, channel.theirs.Get());
   }
   if (pid < 0) {
-    return Failure{Stage::k_clone, static_cast<int>(-pid), "clone3", ""};
+    return Failure{Stage::k_clone, static_cast<int>(-pid), namespaces == 0 ? "clone" : "clone3",
+                   ""};
   }
   FirstProcess process;
   process.pid = static_cast<pid_t>(pid);
@@ -63,6 +65,7 @@ std::optional<Failure> SendPreparation(const FirstProcess& process, bool ahead,
   wire::PrepareMessage message = {};
   message.preparation = process.preparation;
   message.ahead = ahead ? 1 : 0;
+  message.host_id = process.host_id == nullptr ? 0 : process.host_id->Id();
   const int channel = process.channel.Get();
   if (rehearsal == nullptr) {
     const iovec part = {&message, sizeof(message)};
@@ -99,6 +102,8 @@ std::optional<Failure> Prepare(FirstProcess* process, const wire::Preparation& p
       return id.Error();
     }
     process->host_id = std::move(id.Value());
+  }
+  if (preparation.unprivileged_host_ids != 0 && (preparation.namespaces & CLONE_NEWUSER) != 0) {
     if (std::optional<Failure> failure =
             WriteIdMaps(process->pid, preparation.uid, preparation.gid, process->host_id->Id())) {
       return failure;

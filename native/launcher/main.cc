@@ -63,6 +63,8 @@ int Serve() {
   if (chdir("/") != 0 || prctl(PR_SET_DUMPABLE, 0) != 0) {
     return 1;
   }
+  // Should the keeper of a cell be killed, what it kept comes here (native/launcher/orphans.h).
+  prctl(PR_SET_CHILD_SUBREAPER, 1);
   prctl(PR_SET_NAME, "cloister");
   RaiseDescriptorLimit();
   cloister::sys::CloseRange(cloister::wire::kLauncherSocket + 1, ~0U);

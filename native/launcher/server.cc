@@ -23,6 +23,7 @@ namespace {
 
 constexpr std::uint64_t kSocketTag = 0;
 constexpr std::uint64_t kSpareTag = 1;
+constexpr std::uint64_t kSweeperTag = 2;
 // The tags of cells count up from 4.
 constexpr std::uint64_t kMountsTag = UINT64_MAX;
 constexpr std::uint64_t kNanosecondsPerMillisecond = 1000000;
@@ -104,6 +105,10 @@ bool Server::Watch(int fd, std::uint64_t tag, std::uint32_t events) {
   return epoll_ctl(epoll_.Get(), EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
+bool Server::WatchEnd(const Cell& cell) {
+  return Watch(cell.init.Get(), TagOf(cell, Part::kInit), EPOLLIN);
+}
+
 int Server::TimeUntilDeadline() const {
   std::uint64_t next = spares_.Deadline();
   for (const auto& [id, cell] : cells_) {
@@ -149,6 +154,10 @@ void Server::HandleEvent(std::uint64_t tag, std::uint32_t events) {
   }
   if (tag == kMountsTag) {
     spares_.MountsChanged();
+    return;
+  }
+  if (tag == kSweeperTag) {
+    SweeperEnded();
     return;
   }
   const auto found = cells_.find(tag >> 2);
@@ -296,10 +305,15 @@ void Server::StartCell(const Request& request) {
     return;
   }
   Cell* cell = started.Value().get();
+  if (cell->scratch != nullptr && !sweeper_) {
+    sweeper_ = cell->scratch->SweepBeside();
+    if (sweeper_->pidfd.Valid() && !Watch(sweeper_->pidfd.Get(), kSweeperTag, EPOLLIN)) {
+      SweeperEnded();
+    }
+  }
   const limits::CellGroup* group = cell->watch.Group();
   const bool watched =
-      Watch(cell->channel.Get(), TagOf(*cell, Part::kChannel), EPOLLIN) &&
-      Watch(cell->init.Get(), TagOf(*cell, Part::kInit), EPOLLIN) &&
+      Watch(cell->channel.Get(), TagOf(*cell, Part::kChannel), EPOLLIN) && WatchEnd(*cell) &&
       (group == nullptr || group->OutOfMemoryEvents() < 0 ||
        Watch(group->OutOfMemoryEvents(), TagOf(*cell, Part::kMemory), EPOLLIN | EPOLLET));
   if (!watched) {
@@ -308,6 +322,9 @@ void Server::StartCell(const Request& request) {
     cell->Kill(wire::EndCause::kNone);
     while (waitpid(cell->init_pid, nullptr, __WALL) < 0 && errno == EINTR) {
     }
+    if (cell->scratch != nullptr) {
+      cell->scratch->RemoveAndWait();
+    }
     Send(MakeFailedEvent(request.cell, {Stage::k_clone, error, "epoll_ctl", ""}));
     return;
   }
@@ -315,6 +332,12 @@ void Server::StartCell(const Request& request) {
     cell->deadline_ns = sys::MonotonicNow() + cell->wall_limit_ns + kStartPatienceNs;
   }
   cells_.emplace(request.cell, std::move(started.Value()));
+}
+
+void Server::SweeperEnded() {
+  waitpid(sweeper_->pid, nullptr, __WALL);
+  sweeper_->pid = -1;
+  sweeper_->pidfd.Reset();
 }
 
 void Server::HandleSignal(Cell* cell, int signal) {

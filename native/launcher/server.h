@@ -29,6 +29,7 @@ class Server {
 
  private:
   bool Watch(int fd, std::uint64_t tag, std::uint32_t events);
+  bool WatchEnd(const Cell& cell);
   [[nodiscard]] int TimeUntilDeadline() const;
   void EnforceDeadlines();
   void HandleEvent(std::uint64_t tag, std::uint32_t events);
@@ -40,6 +41,7 @@ class Server {
   bool HandleSpawn(const wire::ParsedSpawn& spawn, std::vector<UniqueFd> fds);
   void StartCell(const Request& request);
   void HandleSignal(Cell* cell, int signal);
+  void SweeperEnded();
   void AddonGone();
 
   void HandleReports(Cell* cell);
@@ -49,6 +51,8 @@ class Server {
   void HandleCalls(Cell* cell, std::uint32_t events);
   void HandleCall(Cell* cell, const SeccompNotification& call);
   void InitEnded(Cell* cell);
+  bool ClearScratch(Cell* cell);
+  [[nodiscard]] std::vector<pid_t> Children() const;
   void ReportEnd(Cell* cell, const rusage& usage);
   void TellEnd(Cell* cell, const rusage& usage);
   void GiveUp(Cell* cell);
@@ -74,6 +78,8 @@ class Server {
   HostIdPool ids_;
   SpareMaker spares_{&ids_};
   Groups groups_;
+  // Removes what is left of earlier launchers; started with the first scratch directory.
+  std::optional<Aside> sweeper_;
   std::unordered_map<std::uint64_t, std::unique_ptr<Cell>> cells_;
   Outbox outbox_;
 };

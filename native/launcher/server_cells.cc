@@ -13,6 +13,7 @@
 #include <cstring>
 #include <string>
 
+#include "native/launcher/orphans.h"
 #include "native/launcher/packet.h"
 #include "native/launcher/server.h"
 #include "native/linux/syscalls.h"
@@ -42,8 +43,12 @@ std::string ReadProc(const std::string& path) {
 
 // The number of the command's process in the launcher's pid namespace. fdinfo tells it
 // (pidfd_open(2)), but not to a process that is not dumpable on older kernels. There, init's list
-// of children does: the command is its only one, since init has not been told to go on yet.
-int PidOf(const Cell& cell) {
+// of children does: the command is its only one, since init has not been told to go on yet. A
+// keeper counts processes as the launcher does, and tells.
+int PidOf(const Cell& cell, const wire::ChildReport& report) {
+  if (cell.has_keeper) {
+    return report.value;
+  }
   const std::string info = ReadProc("/proc/self/fdinfo/" + std::to_string(cell.command.Get()));
   const std::size_t pid = info.find("\nPid:");
   if (pid != std::string::npos) {
@@ -164,7 +169,7 @@ void Server::CommandStarted(Cell* cell, const wire::ChildReport& report,
   }
   wire::StartedEvent event = {};
   event.header = MakeHeader(wire::Type::kStarted, cell->id);
-  event.pid = PidOf(*cell);
+  event.pid = PidOf(*cell, report);
   event.has_terminal = fds.size() > 1 ? 1 : 0;
   event.confirmed = report.confirmed;
   Send(event, fds.size() > 1 ? std::move(fds[1]) : UniqueFd());
@@ -179,6 +184,32 @@ void Server::CommandStarted(Cell* cell, const wire::ChildReport& report,
   spares_.CommandRuns();
 }
 
+std::vector<pid_t> Server::Children() const {
+  std::vector<pid_t> children = spares_.Children();
+  for (const auto& [id, cell] : cells_) {
+    children.push_back(cell->init_pid);
+  }
+  if (sweeper_) {
+    children.push_back(sweeper_->pid);
+  }
+  return children;
+}
+
+// False while somebody is at it: then it is that one's end that is waited for.
+bool Server::ClearScratch(Cell* cell) {
+  if (cell->scratch == nullptr) {
+    return true;
+  }
+  Aside remover = cell->scratch->Remove();
+  if (!remover.pidfd.Valid()) {
+    return true;
+  }
+  cell->init_pid = remover.pid;
+  cell->init = std::move(remover.pidfd);
+  cell->scratch.reset();
+  return !WatchEnd(*cell);
+}
+
 void Server::InitEnded(Cell* cell) {
   // What was sent before the end is still in the channel.
   HandleReports(cell);
@@ -189,8 +220,20 @@ void Server::InitEnded(Cell* cell) {
   if (result < 0 || info.si_pid == 0) {
     return;
   }
+  if (!cell->usage) {
+    cell->usage = usage;
+    // Nothing of it can be late any more.
+    cell->ending_ns = cell->deadline_ns = 0;
+    cell->watch.Stop();
+    if (cell->has_keeper && info.si_code != CLD_EXITED) {
+      EndOrphans(Children());
+    }
+    if (!ClearScratch(cell)) {
+      return;
+    }
+  }
   if (!cell->given_up) {
-    TellEnd(cell, usage);
+    TellEnd(cell, *cell->usage);
   }
   if (std::unique_ptr<limits::CellGroup> group = cell->watch.TakeGroup()) {
     groups_.Remove(std::move(group));

@@ -220,6 +220,14 @@ std::optional<FirstProcess> SpareMaker::Take(const wire::Preparation& preparatio
   return taken;
 }
 
+std::vector<pid_t> SpareMaker::Children() const {
+  std::vector<pid_t> children = {helper_};
+  if (spare_) {
+    children.push_back(spare_->pid);
+  }
+  return children;
+}
+
 void SpareMaker::DropSpare() {
   rehearsal_.reset();
   expiry_ns_ = UINT64_MAX;

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "native/launcher/first_process.h"
 
@@ -52,6 +53,9 @@ class SpareMaker {
   // keeps files of the host busy: it is given up after a time, and one without takes its place.
   [[nodiscard]] std::uint64_t Deadline() const { return std::min(expiry_ns_, order_ns_); }
   void CheckDeadline();
+
+  // Helper and spare, as far as they are known yet.
+  [[nodiscard]] std::vector<pid_t> Children() const;
 
   // Ends helper and spare, and waits for both.
   void Stop();

@@ -88,8 +88,10 @@ std::optional<Failure> SendStart(const Request& request, const FirstProcess& pro
 // A process of the right kind: the spare one, or one made now.
 Result<FirstProcess> Obtain(const wire::Preparation& preparation, const plan::Plan& plan,
                             const child::Facts& facts, HostIdPool* ids, SpareMaker* spares) {
-  if (std::optional<FirstProcess> spare = spares->Take(preparation, plan)) {
-    return std::move(*spare);
+  if (plan.HasOwnTree()) {
+    if (std::optional<FirstProcess> spare = spares->Take(preparation, plan)) {
+      return std::move(*spare);
+    }
   }
   Result<Channel> channel = MakeChannel();
   if (!channel.Ok()) {
@@ -130,6 +132,13 @@ Result<CellWatch> LimitUse(const Request& request, const plan::CellLimits& limit
   return watch;
 }
 
+Result<std::unique_ptr<Scratch>> MakeScratch(const plan::Plan& plan, const FirstProcess& process) {
+  if (*plan.scratch == '\0') {
+    return std::unique_ptr<Scratch>();
+  }
+  return Scratch::Make(plan.scratch, process.host_id == nullptr ? 0 : process.host_id->Id());
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Cell>> Spawn(const Request& request, const child::Facts& facts,
@@ -162,25 +171,36 @@ Result<std::unique_ptr<Cell>> Spawn(const Request& request, const child::Facts& 
   Result<CellWatch> watch = LimitUse(request, plan.cell_limits, process.pid, groups);
   Result<std::vector<UniqueFd>> trees =
       process.mounts_done ? std::vector<UniqueFd>() : PrepareTrees(plan, process.host_id.get());
+  Result<std::unique_ptr<Scratch>> scratch = MakeScratch(plan, process);
   std::optional<Failure> failure;
   if (!watch.Ok()) {
     failure = watch.Error();
   } else if (!trees.Ok()) {
     failure = trees.Error();
+  } else if (!scratch.Ok()) {
+    failure = scratch.Error();
   } else {
     failure = SendStart(request, process, trees.Value());
   }
   if (failure) {
     process.Discard();
+    if (scratch.Ok() && scratch.Value() != nullptr) {
+      scratch.Value()->RemoveAndWait();
+    }
     return *failure;
   }
-  spares->Want(preparation.Value(), plan);
+  if (plan.HasOwnTree()) {
+    // What takes time of the others is not worth a process that waits.
+    spares->Want(preparation.Value(), plan);
+  }
   auto cell = std::make_unique<Cell>();
   cell->id = request.cell;
   cell->init_pid = process.pid;
   cell->init = std::move(process.pidfd);
   cell->channel = std::move(process.channel);
   cell->host_id = std::move(process.host_id);
+  cell->has_keeper = plan.NeedsKeeper();
+  cell->scratch = std::move(scratch.Value());
   cell->wall_limit_ns = plan.wall_time_ns;
   cell->watch = std::move(watch.Value());
   if (plan.violation_answer != plan::ViolationAnswer::kNobodyAsks) {

@@ -91,6 +91,12 @@ std::optional<std::vector<pid_t>> Processes(pid_t init) {
 
 }  // namespace
 
+std::vector<pid_t> ChildrenOf(pid_t pid) {
+  std::vector<pid_t> children;
+  AddChildren(pid, 1, &children);
+  return children;
+}
+
 std::optional<TreeUse> MeasureTree(pid_t init) {
   static const auto kTicks = static_cast<std::uint64_t>(sysconf(_SC_CLK_TCK));
   const std::optional<std::vector<pid_t>> pids = Processes(init);

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 namespace cloister::limits {
 
@@ -23,14 +24,17 @@ struct TreeUse {
   [[nodiscard]] std::uint64_t CpuUs() const { return user_us + system_us; }
 };
 
-// `init` is the first process of a pid namespace: everything else in it descends from it, since
-// orphans become its children (pid_namespaces(7)). Nothing, with errno set, when its children
-// cannot be listed.
+// `init` is the first process of a pid namespace, or a subreaper: everything else in the cell
+// descends from it, since orphans become its children (pid_namespaces(7), prctl(2)). Nothing, with
+// errno set, when its children cannot be listed.
 std::optional<TreeUse> MeasureTree(pid_t init);
 
 // Memory with pages that several processes share counted in parts (proc_pid_smaps(5), Pss): slow,
 // as the kernel goes through the page tables.
 std::uint64_t ProportionalMemory(pid_t init);
+
+// Of a process with one thread. Empty as well when they cannot be listed.
+std::vector<pid_t> ChildrenOf(pid_t pid);
 
 }  // namespace cloister::limits
 

@@ -50,7 +50,7 @@ class Decoder {
 
   bool RunMounts() {
     Mounts();
-    return reader_.Ok() && reader_.Remaining() == 0 && Consistent();
+    return reader_.Ok() && reader_.Remaining() == 0 && ConsistentMounts();
   }
 
   bool Run() {
@@ -100,6 +100,8 @@ class Decoder {
     plan_.unprivileged_host_ids = reader_.Flag();
     plan_.hostname = reader_.Text();
     plan_.loopback = reader_.Flag();
+    plan_.scratch = reader_.Text();
+    Require(*plan_.scratch == '\0' || IsAbsolute(plan_.scratch));
   }
 
   void Mounts() {
@@ -312,6 +314,13 @@ class Decoder {
   // The child relies on these: the first operation makes the file system that everything else is
   // put on, and a root exists at the end.
   bool Consistent() const {
+    if (!plan_.HasOwnTree()) {
+      return plan_.mounts.size == 0;
+    }
+    return ConsistentMounts();
+  }
+
+  bool ConsistentMounts() const {
     if (plan_.mounts.size == 0 || plan_.mounts[0].kind != MountKind::kTmpfs ||
         std::strcmp(plan_.mounts[0].at.path, "/") != 0) {
       return false;

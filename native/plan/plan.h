@@ -5,6 +5,7 @@
 #define CLOISTER_PLAN_PLAN_H_
 
 #include <linux/filter.h>
+#include <sched.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -119,6 +120,8 @@ struct Plan {
   bool unprivileged_host_ids = false;
   const char* hostname = "";
   bool loopback = false;
+  // A directory of the host that the cell gets for itself, and that is removed with it; "": none.
+  const char* scratch = "";
   Array<MountOperation> mounts;
   // The part of the bytes that the mounts were read from.
   Array<std::uint8_t> mounts_bytes;
@@ -148,6 +151,12 @@ struct Plan {
   Array<const char*> argv;         // with a null pointer after the last
   Array<const char*> environment;  // with a null pointer after the last
   const char* cwd = "/";
+
+  // Without a mount namespace the cell stands in the host's tree, and Landlock alone says what it
+  // may do there.
+  [[nodiscard]] bool HasOwnTree() const noexcept { return (namespaces & CLONE_NEWNS) != 0; }
+  // Without a pid namespace nothing ends with its first process, which has to see to that itself.
+  [[nodiscard]] bool NeedsKeeper() const noexcept { return (namespaces & CLONE_NEWPID) == 0; }
 };
 
 }  // namespace cloister::plan

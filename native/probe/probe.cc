@@ -65,25 +65,42 @@ void AddError(std::string* out, const char* key, int error) {
   Add(out, key, error == 0 ? "ok" : ErrorName(error));
 }
 
+constexpr struct {
+  const char* key;
+  std::uint64_t flag;
+} kKinds[] = {{"user", CLONE_NEWUSER},
+              {"mount", CLONE_NEWNS},
+              {"pid", CLONE_NEWPID},
+              {"net", CLONE_NEWNET},
+              {"ipc", CLONE_NEWIPC},
+              {"uts", CLONE_NEWUTS},
+              {"cgroup", uapi::kCloneNewCgroup},
+              {"time", uapi::kCloneNewTime}};
+
 void AddNamespaces(std::string* out) {
-  constexpr struct {
-    const char* key;
-    std::uint64_t flag;
-  } kKinds[] = {{"userns", CLONE_NEWUSER},
-                {"mountns", CLONE_NEWNS},
-                {"pidns", CLONE_NEWPID},
-                {"netns", CLONE_NEWNET},
-                {"ipcns", CLONE_NEWIPC},
-                {"utsns", CLONE_NEWUTS},
-                {"cgroupns", uapi::kCloneNewCgroup},
-                {"timens", uapi::kCloneNewTime}};
   for (const auto& kind : kKinds) {
     const Outcome outcome = TryNamespaces(CLONE_NEWUSER | kind.flag);
-    Add(out, kind.key, outcome.error == 0 ? "ok" : ErrorName(outcome.error) + ":" + outcome.stage);
+    Add(out, (std::string(kind.key) + "ns").c_str(),
+        outcome.error == 0 ? "ok" : ErrorName(outcome.error) + ":" + outcome.stage);
   }
-  AddError(out, "tmpfsmount", TryTmpfs());
-  AddError(out, "procmount", TryProc());
-  AddError(out, "overlay", TryOverlay());
+  AddError(out, "tmpfsmount", TryTmpfs(As::kUser));
+  AddError(out, "procmount", TryProc(As::kUser));
+  AddError(out, "overlay", TryOverlay(As::kUser));
+}
+
+// What root can do without a user namespace.
+void AddRootNamespaces(std::string* out) {
+  std::string names;
+  for (const auto& kind : kKinds) {
+    const bool user = (kind.flag & CLONE_NEWUSER) != 0;
+    if (!user && TryNamespaces(kind.flag).error == 0) {
+      names += (names.empty() ? "" : ",") + std::string(kind.key);
+    }
+  }
+  Add(out, "rootns", names);
+  const int tmpfs = TryTmpfs(As::kRoot);
+  AddError(out, "rootmounts", tmpfs != 0 ? tmpfs : TryProc(As::kRoot));
+  AddError(out, "rootoverlay", TryOverlay(As::kRoot));
 }
 
 bool IsRealRoot() {
@@ -148,10 +165,14 @@ int PrintProbe() {
   const long landlock =
       sys::Call(uapi::kSysLandlockCreate, 0, 0, uapi::kLandlockCreateRulesetVersion);
   Add(&out, "landlock_abi", std::to_string(landlock > 0 ? landlock : 0));
+  AddError(&out, "landlock_domain", TryLandlock());
   AddSeccomp(&out);
   const bool real_root = IsRealRoot();
   AddFlag(&out, "real_root", real_root);
   AddError(&out, "idmap", real_root ? TryIdMap() : EPERM);
+  if (real_root) {
+    AddRootNamespaces(&out);
+  }
   // A real-root caller's cell has a host id, and with it a count, of its own.
   AddFlag(&out, "nproc_per_namespace", real_root || ProcessesCountPerNamespace());
   const Cgroups cgroups = FindCgroups();

@@ -16,6 +16,7 @@
 #include <string>
 
 #include "native/base/unique_fd.h"
+#include "native/landlock/ruleset.h"
 #include "native/linux/syscalls.h"
 #include "native/namespaces/host_ids.h"
 
@@ -23,7 +24,11 @@ namespace cloister::probe {
 
 namespace {
 
-constexpr std::uint64_t kMountKinds = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID;
+constexpr std::uint64_t kMountKinds = CLONE_NEWNS | CLONE_NEWPID;
+
+std::uint64_t MountKinds(As as) {
+  return as == As::kRoot ? kMountKinds : kMountKinds | CLONE_NEWUSER;
+}
 
 // What a try's process reports, in one write to a pipe.
 struct Report {
@@ -65,7 +70,9 @@ Outcome Try(std::uint64_t flags, Body body) {
   uapi::CloneArgs args = {};
   args.flags = flags;
   args.exit_signal = SIGCHLD;
-  const long pid = sys::Clone3(&args);
+  int pidfd = -1;
+  const long pid = flags == 0 ? sys::Fork(&pidfd) : sys::Clone3(&args);
+  const UniqueFd end(pidfd);
   if (pid < 0) {
     return {static_cast<int>(-pid), "clone"};
   }
@@ -84,7 +91,7 @@ Outcome Try(std::uint64_t flags, Body body) {
   writing.Reset();
   Report report = {EPROTO, false};
   const ssize_t count = read(reading.Get(), &report, sizeof(report));
-  while (waitpid(static_cast<pid_t>(pid), nullptr, 0) < 0 && errno == EINTR) {
+  while (waitpid(static_cast<pid_t>(pid), nullptr, __WALL) < 0 && errno == EINTR) {
   }
   if (count != sizeof(report)) {
     return {EPROTO, "clone"};
@@ -140,22 +147,51 @@ int MountOverlay() {
   return ErrorOf(NewMount("overlay", lower.c_str()));
 }
 
+// As the command of a cell without namespaces: nothing may be opened, and from Landlock's ABI 6 on
+// nobody outside be signalled.
+int EnterDomain() {
+  const long abi = landlock::Abi();
+  if (abi < 0) {
+    return ErrorOf(abi);
+  }
+  const landlock::Rights known = landlock::KnownBy(static_cast<int>(abi));
+  const long ruleset = landlock::Create({known.fs, 0, known.scoped});
+  if (ruleset < 0) {
+    return ErrorOf(ruleset);
+  }
+  if (sys::Prctl(PR_SET_NO_NEW_PRIVS, 1) < 0) {
+    return EPERM;
+  }
+  const long restricted = landlock::Restrict(static_cast<int>(ruleset), 0);
+  if (restricted < 0) {
+    return ErrorOf(restricted);
+  }
+  const bool opens = sys::Openat(AT_FDCWD, "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC) != -EACCES;
+  const bool signals = (known.scoped & uapi::kLandlockScopeSignal) != 0 &&
+                       sys::Call(SYS_kill, sys::Call(SYS_getppid), 0) != -EPERM;
+  return opens || signals ? EOPNOTSUPP : 0;
+}
+
 }  // namespace
 
 Outcome TryNamespaces(std::uint64_t flags) {
   return Try(flags, nullptr);
 }
 
-int TryTmpfs() {
-  return Try(kMountKinds, [] { return ErrorOf(NewMount("tmpfs", nullptr)); }).error;
+int TryTmpfs(As as) {
+  return Try(MountKinds(as), [] { return ErrorOf(NewMount("tmpfs", nullptr)); }).error;
 }
 
-int TryProc() {
-  return Try(kMountKinds, [] { return ErrorOf(NewMount("proc", nullptr)); }).error;
+int TryProc(As as) {
+  return Try(MountKinds(as), [] { return ErrorOf(NewMount("proc", nullptr)); }).error;
 }
 
-int TryOverlay() {
-  return Try(kMountKinds, MountOverlay).error;
+int TryOverlay(As as) {
+  return Try(MountKinds(as), MountOverlay).error;
+}
+
+int TryLandlock() {
+  return Try(0, EnterDomain).error;
 }
 
 int TryIdMap() {

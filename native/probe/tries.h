@@ -17,10 +17,16 @@ struct Outcome {
 // namespace among them.
 Outcome TryNamespaces(std::uint64_t flags);
 
-// In new user, mount and pid namespaces, as a cell would do it.
-int TryTmpfs();
-int TryProc();
-int TryOverlay();
+// With a user namespace, or as root without one.
+enum class As { kUser, kRoot };
+
+// In new mount and pid namespaces, as a cell would do it.
+int TryTmpfs(As as);
+int TryProc(As as);
+int TryOverlay(As as);
+
+// In a Landlock domain, without any new namespace.
+int TryLandlock();
 
 // Whether the kernel has id-mapped mounts, and the namespace for one can be made, as for the cells
 // of a real-root caller.

@@ -40,6 +40,9 @@ struct PrepareMessage {
   // how many prepared trees follow for them, in TreesMessages.
   std::uint32_t mounts_size;
   std::uint32_t tree_count;
+  // With `unprivileged_host_ids` and no user namespace: the id that the process changes to by
+  // itself. Not part of the kind.
+  std::uint32_t host_id;
 };
 
 // Followed by the plan unless `plan_in_memfd`. Descriptors: the memfd where there is one, then the
@@ -67,6 +70,8 @@ struct TreesMessage {
 // The launcher has seen the start of the command. Until then init leaves it unreaped, so that its
 // number still means it.
 inline constexpr char kStartSeen = 's';
+// To the first process of a cell without a pid namespace, at any time: end everything in it.
+inline constexpr char kEndAll = 'k';
 
 // Later, at most once: a line of text up to this size for the command's standard error. The cell
 // ends with it.

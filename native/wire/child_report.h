@@ -19,7 +19,8 @@ struct ChildReport {
   // kFailed
   std::uint32_t stage;
   std::int32_t error;
-  // kExited: as waitid(2) gives it, CLD_EXITED or not, and the status or signal.
+  // kExited: as waitid(2) gives it, CLD_EXITED or not, and the status or signal. kStarted: the
+  // number of the command's process, in the pid namespace of the one that reports.
   std::uint32_t signaled;
   std::int32_t value;
   std::uint32_t reserved;

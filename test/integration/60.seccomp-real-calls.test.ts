@@ -9,9 +9,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { compile, compileMerged } from '../../lib/filter/compile.js';
 import { syscallNumber } from '../../lib/filter/names.js';
-import { hardeningPolicy, noIpcPolicy, noNetworkPolicy } from '../../lib/policy/hardening.js';
+import { hardeningPolicy } from '../../lib/policy/hardening.js';
 import { pledgePolicy } from '../../lib/policy/promises.js';
 import type { SeccompPolicy } from '../../lib/policy/seccomp-types.js';
+import { separationPolicy } from '../../lib/policy/separation.js';
 
 const EPERM = 'errno 1';
 const ENOSYS = 'errno 38';
@@ -201,7 +202,8 @@ describe('the hardening filter', () => {
   });
 
   it('can be narrowed to cells without network and without IPC', () => {
-    const narrow = install(hardeningPolicy(), noNetworkPolicy(), noIpcPolicy());
+    const shared = { network: true, ipc: true, unixSockets: false, processes: false, fileOwner: false };
+    const narrow = install(hardeningPolicy(), separationPolicy(shared));
     expect(result(narrow, ['socket', 2, 1, 0])).toBe(EPERM);
     expect(result(narrow, ['socket', 1, 1, 0])).toBe('ok');
     expect(result(narrow, ['shmget', 0, 4096, 0o1600])).toBe(EPERM);

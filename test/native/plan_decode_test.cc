@@ -38,6 +38,7 @@ struct Parts {
   std::uint32_t version = 2;
   std::uint32_t namespaces = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID;
   std::uint32_t uid = 1000;
+  std::string scratch;
   std::vector<std::vector<std::uint8_t>> mounts;
   std::uint32_t resource = 7;
   std::uint32_t instructions = 0;
@@ -72,6 +73,7 @@ std::vector<std::uint8_t> Encode(const Parts& parts) {
   Writer writer;
   writer.U32(parts.magic).U32(parts.version);
   writer.U32(parts.namespaces).U32(parts.uid).U32(1000).U32(0).Text("host").U32(1);
+  writer.Text(parts.scratch);
   writer.U32(static_cast<std::uint32_t>(parts.mounts.size()));
   for (const auto& mount : parts.mounts) {
     writer.Raw(mount.data(), mount.size());
@@ -179,6 +181,31 @@ CLOISTER_TEST("another magic, version or unknown namespace is refused") {
   CHECK(!Accepts(parts));
   parts = Sound();
   parts.namespaces |= CLONE_VM;
+  CHECK(!Accepts(parts));
+}
+
+CLOISTER_TEST("mounts belong to a mount namespace, and a mount namespace has mounts") {
+  Parts parts = Sound();
+  parts.namespaces = CLONE_NEWUSER | CLONE_NEWPID;
+  CHECK(!Accepts(parts));
+  parts.mounts.clear();
+  CHECK(Accepts(parts));
+  parts.namespaces |= CLONE_NEWNS;
+  CHECK(!Accepts(parts));
+}
+
+CLOISTER_TEST("a cell without namespaces is read as one in the host's tree, with a keeper") {
+  Parts parts = Sound();
+  parts.namespaces = 0;
+  parts.mounts.clear();
+  parts.scratch = "/tmp/scratch";
+  const auto bytes = Encode(parts);
+  const Decoded decoded = Run(bytes);
+  REQUIRE(decoded.ok);
+  CHECK(!decoded.plan.HasOwnTree());
+  CHECK(decoded.plan.NeedsKeeper());
+  CHECK_EQ(std::string(decoded.plan.scratch), "/tmp/scratch");
+  parts.scratch = "scratch";
   CHECK(!Accepts(parts));
 }
 
@@ -314,9 +341,9 @@ CLOISTER_TEST("a command has an argv[0] and an absolute directory, without NUL b
 CLOISTER_TEST("a count that the bytes cannot hold reserves nothing") {
   Parts parts = Sound();
   auto bytes = Encode(parts);
-  // The count of mounts stands behind magic, version, namespaces, ids, the flag, the host name and
-  // loopback.
-  const std::size_t offset = 4 * 6 + 4 + 5 + 4;
+  // The count of mounts stands behind magic, version, namespaces, ids, the flag, the host name,
+  // loopback and the empty name of the scratch directory.
+  const std::size_t offset = 4 * 6 + 4 + 5 + 4 + 4 + 1;
   std::uint32_t count = 0;
   std::memcpy(&count, bytes.data() + offset, sizeof(count));
   REQUIRE(count == 3);

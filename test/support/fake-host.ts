@@ -159,6 +159,7 @@ export const FULL_FEATURES: HostFeatures = {
   freshProc: true,
   listener: true,
   processesPerNamespace: true,
+  asRoot: null,
   controllers: {},
   settings: { maxUserNamespaces: 1000, unprivilegedUserNamespaces: null, appArmorRestrictsUserNamespaces: null },
   failure: null,
@@ -185,6 +186,7 @@ export function planHost({ files = new FakeFiles(), support, features, caller = 
   return {
     files,
     uid: caller.uid,
+    scratchPath: () => '/tmp/cloister-scratch-0',
     support: { ...FULL_SUPPORT, ...support },
     features: { ...FULL_FEATURES, ...features },
   };
@@ -195,7 +197,11 @@ export function plan(options: SpawnOptions = {}, machine: FakeMachine = {}, comm
   const host = planHost(machine);
   const request = parseSpawn(command, [], options, machine.caller ?? USER);
   const { pledge, seccomp } = request.policy;
+  const { listener } = host.features;
+  const planner = new Planner(host);
   const filtering =
-    pledge === null && seccomp === null ? null : cellFiltering(request.policy, commandPaths(request), host.features);
-  return new Planner(host).compile(request, filtering);
+    pledge === null && seccomp === null
+      ? null
+      : cellFiltering(request.policy, commandPaths(request), { listener, shared: planner.shared(request.policy) });
+  return planner.compile(request, filtering);
 }

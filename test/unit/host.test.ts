@@ -64,6 +64,7 @@ describe('what the launcher found', () => {
       freshProc: true,
       listener: true,
       processesPerNamespace: true,
+      asRoot: null,
       controllers: { memory: 'v2', pids: 'v1' },
       settings: { maxUserNamespaces: 15000, unprivilegedUserNamespaces: null, appArmorRestrictsUserNamespaces: null },
       failure: null,
@@ -109,6 +110,31 @@ describe('what the launcher found', () => {
       expect(support.namespacesBlockedBy).toBeTruthy();
     },
   );
+
+  const blocked = (...lines: string[]): string[] =>
+    parseProbe(`${changed('userns=ENOSPC:clone', ...lines)}landlock_domain=ok\n`, MACHINE).support.backends;
+
+  test.each<[string[], string[]]>([
+    [[], ['landlock']],
+    [['landlock_abi=6'], ['landlock']],
+    [['landlock_abi=5'], []],
+    [['landlock_abi=0'], []],
+    [['seccomp_filter=0'], []],
+    [['landlock_abi=3', 'real_root=1'], ['landlock']],
+    [['landlock_abi=2', 'real_root=1'], []],
+  ])('knows where cells work without namespaces: %j', (lines, backends) => {
+    expect(blocked(...lines)).toEqual(backends);
+  });
+
+  test('knows what root can do without a user namespace', () => {
+    const root = (more: string) =>
+      parseProbe(`${changed('userns=ENOSPC:clone', 'real_root=1')}landlock_domain=EPERM\n${more}`, MACHINE);
+    const full = root('rootns=mount,pid,net,time\nrootmounts=ok\nrootoverlay=ENODEV\n');
+    expect(full.support.backends).toEqual(['chroot']);
+    expect(full.features.asRoot).toEqual({ namespaces: ['mount', 'pid', 'net'], overlay: false });
+    expect(root('rootns=mount,pid\nrootmounts=EPERM\n').support.backends).toEqual([]);
+    expect(root('rootns=mount\nrootmounts=ok\n').support.backends).toEqual([]);
+  });
 
   test('survives lines that it does not know', () => {
     expect(parseProbe(`${GOOD}future=thing\nno equals sign\n=\n`, MACHINE).support.backends).toEqual(['namespaces']);

@@ -20,7 +20,7 @@ describe('a call without a policy', () => {
       mounts: [],
       net: 'none',
       hostname: 'cloister',
-      user: { uid: 1000, gid: 1000, hostRoot: false },
+      user: { uid: 1000, gid: 1000, changed: false, hostRoot: false },
       limits: {
         wallTime: null,
         cpuTime: null,
@@ -48,6 +48,7 @@ describe('a call without a policy', () => {
       pledge: null,
       seccomp: null,
       tcp: null,
+      backend: 'auto',
       onViolation: 'kill',
       onUnsupported: 'error',
     });
@@ -382,14 +383,32 @@ describe('paths that hand out power', () => {
   });
 });
 
+describe('the backend', () => {
+  const under = (variable: string, options: object = {}) =>
+    parseSpawn('ls', [], options, { ...USER, environment: { ...USER.environment, CLOISTER_BACKEND: variable } });
+
+  test.each<[string, object, string]>([
+    ['landlock', {}, 'landlock'],
+    ['chroot', { backend: 'auto' }, 'chroot'],
+    ['landlock', { backend: 'namespaces' }, 'namespaces'],
+    ['auto', { backend: 'landlock' }, 'landlock'],
+    ['', {}, 'auto'],
+  ])('CLOISTER_BACKEND=%s with %j is %s', (variable, options, backend) => {
+    expect(under(variable, options).policy.backend).toBe(backend);
+  });
+
+  test('CLOISTER_BACKEND with any other value is refused, whatever the policy says', () => {
+    expect(issuesOf(() => under('docker'))).toEqual(['backend: unknown-value']);
+    expect(issuesOf(() => under('Landlock', { backend: 'namespaces' }))).toEqual(['backend: unknown-value']);
+  });
+});
+
 describe('parts that are not built', () => {
   test.each<[string, unknown]>([
     ['root: {image}', { root: { image: 'x.tar' } }],
     ['net: {allow}', { net: { allow: ['a'], ask: () => true } }],
     ['appArmorProfile', { appArmorProfile: 'x' }],
     ['selinuxLabel', { selinuxLabel: 'x' }],
-    ["backend: 'landlock'", { backend: 'landlock' }],
-    ["backend: 'chroot'", { backend: 'chroot' }],
   ])('are named: %s', (feature, options) => {
     for (const onUnsupported of ['error', 'degrade'] as const) {
       const error = thrownBy(() => spawn({ ...(options as object), onUnsupported }));

@@ -12,7 +12,8 @@ const CALLER = { cwd: () => '/', home: () => '/root', uid: 1000, gid: 1000, envi
 
 function filtering(options: SpawnOptions, listener = true) {
   const { policy } = parseSpawn('x', [], options, CALLER);
-  return cellFiltering(policy, ['/usr/bin/x'], { listener });
+  const shared = { network: false, unixSockets: false, ipc: false, processes: false, fileOwner: false };
+  return cellFiltering(policy, ['/usr/bin/x'], { listener, shared });
 }
 
 const answers = (options: SpawnOptions, listener = true) => {

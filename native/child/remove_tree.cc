@@ -1,0 +1,130 @@
+#include "native/child/remove_tree.h"
+
+#include <fcntl.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+
+#include "native/linux/syscalls.h"
+
+namespace cloister::child {
+
+namespace {
+
+constexpr int kOpenDirectory = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+
+// struct linux_dirent64 (getdents(2)).
+struct Entry {
+  std::uint64_t inode;
+  std::int64_t offset;
+  std::uint16_t size;
+  std::uint8_t type;
+  char name[1];
+};
+
+bool IsDots(const char* name) noexcept {
+  return name[0] == '.' && (name[1] == '\0' || (name[1] == '.' && name[2] == '\0'));
+}
+
+long Unlink(int directory, const char* name, int flags) noexcept {
+  return sys::Call(SYS_unlinkat, directory, sys::Arg(name), flags);
+}
+
+// Its owner may always open it and remove what is in it, whatever mode was left on it.
+long OpenInner(int directory, const char* name) noexcept {
+  const long fd = sys::Openat(directory, name, kOpenDirectory);
+  if (fd >= 0) {
+    sys::Call(SYS_fchmod, fd, 0700);
+  } else if (fd == -EACCES) {
+    sys::Call(SYS_fchmodat, directory, sys::Arg(name), 0700);
+    return sys::Openat(directory, name, kOpenDirectory);
+  }
+  return fd;
+}
+
+// Removes an entry. A descriptor when it is a directory with something in it, -1 when it is gone,
+// or below that a negative error number minus 1.
+long RemoveEntry(int directory, const char* name) noexcept {
+  long result = Unlink(directory, name, 0);
+  if (result == -EISDIR || result == -EPERM) {
+    result = Unlink(directory, name, AT_REMOVEDIR);
+  }
+  if (result == -ENOTEMPTY || result == -EEXIST || result == -EACCES) {
+    result = OpenInner(directory, name);
+    return result >= 0 ? result : result - 1;
+  }
+  return result == 0 || result == -ENOENT ? -1 : result - 1;
+}
+
+// Removes what a directory has, up to the first inner directory that has something itself: that
+// one's descriptor, -1 when the directory is empty, or an error as above.
+long RemoveEntries(int directory) noexcept {
+  alignas(Entry) char buffer[4096];
+  for (;;) {
+    const long size =
+        sys::Call(SYS_getdents64, directory, sys::Arg(buffer), static_cast<long>(sizeof(buffer)));
+    if (size <= 0) {
+      return size - 1;
+    }
+    for (long at = 0; at < size;) {
+      const auto* entry = reinterpret_cast<const Entry*>(buffer + at);
+      at += entry->size;
+      const long inner = IsDots(entry->name) ? -1 : RemoveEntry(directory, entry->name);
+      if (inner != -1) {
+        return inner;
+      }
+    }
+  }
+}
+
+// Empties a directory; closes it.
+long Empty(int top) noexcept {
+  long depth = 0;
+  int at = top;
+  for (;;) {
+    const long inner = RemoveEntries(at);
+    if (inner < -1) {
+      sys::Close(at);
+      return inner + 1;
+    }
+    if (inner == -1 && depth == 0) {
+      sys::Close(at);
+      return 0;
+    }
+    // Down into the inner directory, or up again: read from its beginning, where what was emptied
+    // meanwhile comes first.
+    const long next = inner >= 0 ? inner : sys::Openat(at, "..", kOpenDirectory);
+    sys::Close(at);
+    if (next < 0) {
+      return next;
+    }
+    at = static_cast<int>(next);
+    depth += inner >= 0 ? 1 : -1;
+  }
+}
+
+}  // namespace
+
+long RemoveTree(const char* path) noexcept {
+  // Some file systems pass over entries while others are removed: then it is not empty yet.
+  constexpr int kRounds = 64;
+  long result = 0;
+  for (int round = 0; round < kRounds; ++round) {
+    result = Unlink(AT_FDCWD, path, AT_REMOVEDIR);
+    if (result == 0 || result == -ENOENT) {
+      return 0;
+    }
+    const long top = OpenInner(AT_FDCWD, path);
+    if (top < 0) {
+      return top == -ENOENT ? 0 : top;
+    }
+    const long emptied = Empty(static_cast<int>(top));
+    if (emptied < 0) {
+      return emptied;
+    }
+  }
+  return result;
+}
+
+}  // namespace cloister::child
