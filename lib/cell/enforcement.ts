@@ -3,7 +3,7 @@
 import { CloisterError, setupError } from '../errors.js';
 import { capabilityMask, mask, NAMESPACE_FLAGS } from '../native/encode.js';
 import { FS_MASKS, NET_MASKS } from '../native/landlock-masks.js';
-import type { ConfirmedState } from '../native/functions.js';
+import { type ConfirmedState, RootChange } from '../native/functions.js';
 import type { Plan } from '../plan/types.js';
 import type { Enforcement } from '../policy/types.js';
 
@@ -25,7 +25,7 @@ export function shortfalls(plan: Plan, filter: Uint8Array | null, confirmed: Con
   for (const name of plan.namespaces) {
     require(`${name} namespace`, (confirmed.namespaces & NAMESPACE_FLAGS[name]) !== 0);
   }
-  require('root file system', confirmed.rootReplaced || plan.mounts.length === 0);
+  require('root file system', confirmed.rootChange !== RootChange.none || plan.mounts.length === 0);
   const { handledFs = [], handledNet = [] } = plan.landlock ?? {};
   require('Landlock files', (mask(handledFs, FS_MASKS) & ~confirmed.landlockFs) === 0);
   require('Landlock ports', (mask(handledNet, NET_MASKS) & ~confirmed.landlockNet) === 0);
@@ -44,6 +44,7 @@ export function confirmedEnforcement(expected: Enforcement, confirmed: Confirmed
   return {
     ...expected,
     noNewPrivileges: confirmed.noNewPrivileges,
+    ...(confirmed.rootChange === RootChange.chroot ? { rootFileSystem: 'chroot' as const } : {}),
     landlock: landlock === null ? null : { ...landlock, abi: confirmed.landlockAbi },
     seccomp:
       seccomp === null && confirmed.filters === 0

@@ -16,6 +16,9 @@ export const StdioKind = {
   terminal: -5,
 } as const;
 
+/** How the cell came to its root; native/wire/messages.h. */
+export const RootChange = { none: 0, pivotRoot: 1, chroot: 2 } as const;
+
 /** Why the launcher ended a cell. `none`: the command ended by itself. */
 export const EndCause = {
   none: 0,
@@ -93,7 +96,8 @@ export interface ConfirmedState {
   capabilities: bigint;
   /** CLONE_NEW* flags whose namespaces differ from the launcher's. */
   namespaces: number;
-  rootReplaced: boolean;
+  /** One of RootChange. */
+  rootChange: number;
   landlockScoped: number;
   /** Masks of what the domain handles. */
   landlockFs: number;

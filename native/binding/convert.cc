@@ -48,7 +48,7 @@ Napi::Value FromConfirmed(Napi::Env env, const wire::Confirmed& confirmed) {
       .AddFlag("noNewPrivileges", confirmed.no_new_privileges)
       .Add("capabilities", Napi::BigInt::New(env, confirmed.capabilities))
       .AddNumber("namespaces", confirmed.namespaces)
-      .AddFlag("rootReplaced", confirmed.root_replaced)
+      .AddNumber("rootChange", static_cast<std::uint32_t>(confirmed.root_change))
       .AddNumber("landlockScoped", confirmed.landlock_scoped)
       .AddNumber("landlockAbi", confirmed.landlock_abi)
       .AddNumber("landlockFs", confirmed.landlock_fs)

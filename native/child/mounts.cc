@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
@@ -26,6 +27,12 @@ constexpr const char* kRootInStage = "root";
 // Too large for a comfortable stack, and needed until the tree is entered.
 MountState g_state;
 
+// Without a user namespace this is done as root, for the id that the cell changes to later.
+bool BelongsToAnother(const MountState& state) noexcept {
+  const Context& context = *state.context;
+  return context.host_id != 0 && (context.preparation.namespaces & CLONE_NEWUSER) == 0;
+}
+
 void MountTmpfs(MountState* state, const plan::MountOperation& op) noexcept {
   TextBuffer<24> size;
   TextBuffer<24> inodes;
@@ -33,12 +40,18 @@ void MountTmpfs(MountState* state, const plan::MountOperation& op) noexcept {
   size.Add(op.size);
   inodes.Add(op.inodes);
   mode.Add(std::uint64_t{op.mode}, 8);
-  const Option options[] = {
-      {"size", size.Text()}, {"nr_inodes", inodes.Text()}, {"mode", mode.Text()}};
+  TextBuffer<24> owner;
+  owner.Add(std::uint64_t{state->context->host_id});
+  const Option options[] = {{"size", size.Text()},
+                            {"nr_inodes", inodes.Text()},
+                            {"mode", mode.Text()},
+                            {"uid", owner.Text()},
+                            {"gid", owner.Text()}};
+  const std::size_t count = BelongsToAnother(*state) ? 5 : 3;
   const std::uint64_t attributes =
       uapi::kMountAttrNoSuid | uapi::kMountAttrNoDev |
       ((op.flags & plan::kExecutable) != 0 ? 0 : uapi::kMountAttrNoExec);
-  const int mount = NewFileSystem(*state, "tmpfs", options, 3, attributes, op.at.path);
+  const int mount = NewFileSystem(*state, "tmpfs", options, count, attributes, op.at.path);
   state->filesystems[state->filesystem_count++] = mount;
   if (state->filesystem_count == 1) {
     // The first one lies on top of the pantry: out of the way of every path, found by descriptor
@@ -100,6 +113,13 @@ void Create(const MountState& state, const plan::MountOperation& op) noexcept {
                op.path);
   } else {
     CreateFile(state, parent, name, op);
+  }
+  if (BelongsToAnother(state)) {
+    const long owner = static_cast<long>(state.context->host_id);
+    MountCheck(
+        state,
+        sys::Call(SYS_fchownat, parent, sys::Arg(name), owner, owner, AT_SYMLINK_NOFOLLOW),
+        "fchownat", op.path);
   }
   if (parent != state.filesystems[op.filesystem]) {
     sys::Close(parent);
@@ -185,14 +205,33 @@ void CarryOut(MountState* state, const plan::MountOperation& op, int prepared) n
   }
 }
 
+// Where pivot_root(2) is refused: the root of an initramfs cannot be replaced (EINVAL), and some
+// containers' filters know only chroot(2) (EPERM, ENOSYS). The new root is moved over the old one,
+// which stays below, out of every path. What could lead there again are a descriptor or a working
+// directory outside (chroot(2)): none is left open by stage stdio, CAP_SYS_CHROOT goes with stage
+// privileges, and the Landlock domain, where there is one, grants nothing outside of this root.
+void ChangeRoot(const MountState& state) noexcept {
+  MountCheck(state, sys::Call(SYS_mount, sys::Arg("."), sys::Arg("/"), 0, MS_MOVE, 0), "mount",
+             "MS_MOVE");
+  MountCheck(state, sys::Call(SYS_chroot, sys::Arg(".")), "chroot", "/");
+}
+
 // pivot_root(".", "."): the old root comes to lie on top of the new one and is detached at once,
 // with pantry and stage in it. Unlike after chroot(2), no descriptor or mount of this namespace
 // leads back (pivot_root(2)).
-void MakeRoot(const MountState& state) noexcept {
+wire::RootChange MakeRoot(const MountState& state) noexcept {
+  const bool as_root = (state.context->preparation.namespaces & CLONE_NEWUSER) == 0;
   MountCheck(state, sys::Call(SYS_fchdir, state.root), "fchdir", "/");
-  MountCheck(state, sys::Call(SYS_pivot_root, sys::Arg("."), sys::Arg(".")), "pivot_root", "/");
-  MountCheck(state, sys::Call(SYS_umount2, sys::Arg("."), MNT_DETACH), "umount2", "/");
+  const long result = sys::Call(SYS_pivot_root, sys::Arg("."), sys::Arg("."));
+  const bool refused = as_root && (result == -EINVAL || result == -EPERM || result == -ENOSYS);
+  if (refused) {
+    ChangeRoot(state);
+  } else {
+    MountCheck(state, result, "pivot_root", "/");
+    MountCheck(state, sys::Call(SYS_umount2, sys::Arg("."), MNT_DETACH), "umount2", "/");
+  }
   MountCheck(state, sys::Call(SYS_chdir, sys::Arg("/")), "chdir", "/");
+  return refused ? wire::RootChange::kChroot : wire::RootChange::kPivotRoot;
 }
 
 }  // namespace
@@ -249,8 +288,7 @@ void BuildTree(Context* context) noexcept {
 }
 
 void EnterTree(Context* context) noexcept {
-  MakeRoot(g_state);
-  context->confirmed.root_replaced = 1;
+  context->confirmed.root_change = MakeRoot(g_state);
 }
 
 }  // namespace cloister::child

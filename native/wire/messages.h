@@ -74,12 +74,15 @@ struct CloseRequest {
   Header header;
 };
 
+// How the cell came to its root.
+enum class RootChange : std::uint32_t { kNone = 0, kPivotRoot = 1, kChroot = 2 };
+
 // What the command's process read back from the kernel just before exec. Filled in by native/child.
 struct Confirmed {
   std::uint64_t capabilities;
   std::uint32_t namespaces;
   std::uint32_t no_new_privileges;
-  std::uint32_t root_replaced;
+  RootChange root_change;
   std::uint32_t landlock_scoped;
   std::uint32_t landlock_abi;
   std::uint32_t filters;
