@@ -54,7 +54,13 @@ export function describeProbe(support: Support, paint: Paint): string {
   return `${lines.join('\n')}\n`;
 }
 
-function rowsOf({ namespaces, landlock, seccomp, cgroup }: Support): Row[] {
+const BACKEND_MEANINGS: Readonly<Record<Support['backends'][number], string>> = {
+  namespaces: 'cells with everything',
+  chroot: "cells of root's without a user namespace: all but ids and capabilities of their own",
+  landlock: "cells in the host's own tree and network, fenced by Landlock and the filter: no mounts",
+};
+
+function rowsOf({ namespaces, landlock, seccomp, cgroup, backends }: Support): Row[] {
   return [
     ...Object.entries(NAMESPACE_MEANINGS).map(
       ([name, meaning]): Row => ({
@@ -67,6 +73,14 @@ function rowsOf({ namespaces, landlock, seccomp, cgroup }: Support): Row[] {
     landlockRow(landlock),
     ...seccompRows(seccomp),
     cgroupRow(cgroup),
+    ...Object.entries(BACKEND_MEANINGS).map(
+      ([name, meaning]): Row => ({
+        name: `backend ${name}`,
+        state: backends.includes(name as keyof typeof BACKEND_MEANINGS) ? 'yes' : 'no',
+        detail: '',
+        meaning,
+      }),
+    ),
   ];
 }
 
@@ -160,5 +174,5 @@ function verdict({ backends }: Support, paint: Paint): string {
   const list = `backends: ${backends.join(', ')}`;
   return backends.includes('namespaces')
     ? paint.good(`Cells work here; ${list}.`)
-    : paint.partly(`Cells with namespaces do not work here; ${list}.`);
+    : paint.partly(`Cells work here, but with less than namespaces; ${list}.`);
 }

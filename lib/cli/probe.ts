@@ -8,20 +8,20 @@ import { probe } from '../host/probe.js';
 import { STDOUT, write } from './output.js';
 import { describeProbe, type Paint, plain } from './probe-table.js';
 
-const NO_NAMESPACES = 1;
+const NO_CELLS = 1;
 
 export function makeProbeCommand(command: Command, finish: (status: number) => void): Command {
   return command
     .description('tell what this machine can enforce, and the mend for what it cannot')
     .option('--json', 'as JSON')
-    .addHelpText('after', '\nExit status: 0 when cells of backend namespaces work here, 1 when they do not.')
+    .addHelpText('after', '\nExit status: 0 when cells work here, by whichever backend, 1 when they do not.')
     .action(async ({ json }: { json?: true }) => {
       const support = probe();
       write(
         STDOUT,
         json === true ? `${JSON.stringify(support, null, 2)}\n` : describeProbe(support, await paintFor(STDOUT)),
       );
-      finish(support.backends.includes('namespaces') ? 0 : NO_NAMESPACES);
+      finish(support.backends.length > 0 ? 0 : NO_CELLS);
     });
 }
 

@@ -142,6 +142,10 @@ function strongest(support: Support, features: HostFeatures, degrade: boolean): 
   return degrade && !lacksProc && support.landlock !== null ? 'landlock' : 'namespaces';
 }
 
+/** What host/probe.ts asks for. */
+const SCOPE_ABI = 'which cannot keep signals in; that takes ABI 6 (Linux 6.12)';
+const TRUNCATE_ABI = 'which does not keep files from being truncated; that takes ABI 3 (Linux 6.2)';
+
 function whyNot(name: 'landlock' | 'chroot', { landlock }: Support, { realRoot }: HostFeatures): [string, string] {
   if (name === 'chroot') {
     return realRoot
@@ -151,7 +155,7 @@ function whyNot(name: 'landlock' | 'chroot', { landlock }: Support, { realRoot }
   return landlock === null
     ? ['this kernel has no Landlock', 'it takes CONFIG_SECURITY_LANDLOCK, and landlock among lsm= (Linux 5.13)']
     : [
-        `this kernel has Landlock ABI ${String(landlock.abi)}, which cannot keep signals in; that takes ABI 6 (Linux 6.12)`,
+        `this kernel has Landlock ABI ${String(landlock.abi)}, ${realRoot ? TRUNCATE_ABI : SCOPE_ABI}`,
         "set onUnsupported: 'degrade' to go on without, and see what is missing in the enforcement",
       ];
 }

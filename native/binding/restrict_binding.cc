@@ -287,8 +287,7 @@ Napi::Value StartWatch(const Napi::CallbackInfo& info) {
     ThrowArgument(env, "startWatch(launcherPath, log, promises)");
     return {};
   }
-  const wire::WatchRequest request = {wire::kVersion,
-                                      info[1].As<Napi::Boolean>().Value() ? 1U : 0U,
+  const wire::WatchRequest request = {wire::kVersion, info[1].As<Napi::Boolean>().Value() ? 1U : 0U,
                                       info[2].As<Napi::Boolean>().Value() ? 1U : 0U, 0};
   Result<Watcher> watcher = StartWatcher(*path, request);
   if (!watcher.Ok()) {

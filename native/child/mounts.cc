@@ -116,10 +116,9 @@ void Create(const MountState& state, const plan::MountOperation& op) noexcept {
   }
   if (BelongsToAnother(state)) {
     const long owner = static_cast<long>(state.context->host_id);
-    MountCheck(
-        state,
-        sys::Call(SYS_fchownat, parent, sys::Arg(name), owner, owner, AT_SYMLINK_NOFOLLOW),
-        "fchownat", op.path);
+    MountCheck(state,
+               sys::Call(SYS_fchownat, parent, sys::Arg(name), owner, owner, AT_SYMLINK_NOFOLLOW),
+               "fchownat", op.path);
   }
   if (parent != state.filesystems[op.filesystem]) {
     sys::Close(parent);

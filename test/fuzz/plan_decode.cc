@@ -49,8 +49,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     g_read += plan.filter[i].k;
   }
   TouchAll(plan.readable);
-  static_cast<void>(cloister::violations::DecodeDescriptions(
-      {plan.descriptions.data, plan.descriptions.size}));
+  static_cast<void>(
+      cloister::violations::DecodeDescriptions({plan.descriptions.data, plan.descriptions.size}));
   TouchAll(plan.candidates);
   TouchAll(plan.argv);
   TouchAll(plan.environment);
