@@ -241,12 +241,14 @@ describe.each(COMBINATIONS)('backend $backend, as $user', ({ user, backend }) =>
         for (let index = 0; index < 20; index += 1) {
           await round();
         }
-        await waitFor(() => JSON.stringify(count()) === JSON.stringify(first));
-        return { first, last: count() };
+        // Fewer is fine: streams of the first round may have been on their way out still.
+        const more = () => count().map((value, index) => Math.max(0, value - (first[index] ?? 0)));
+        await waitFor(() => more().every((value) => value === 0));
+        return more();
       },
       { user, data: backend },
     );
-    expect(result.last).toEqual(result.first);
+    expect(result).toEqual([0, 0, 0]);
   });
 
   it.each(['caller', 'launcher'] as const)('ends when its %s is killed', async (who) => {
