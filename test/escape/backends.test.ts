@@ -356,6 +356,29 @@ describe.each(of('landlock'))("the host's tree around a cell, as $user", (combin
     expect(existsSync(path.join(place, 'another/f'))).toBe(true);
   });
 
+  it('without scopes, descendants are found one by one, and none is left', async () => {
+    const result = await inSubprocess(
+      async ({ runIsolated, spawnIsolated, events, descendants }) => {
+        const options = { backend: 'landlock', scope: false } as const;
+        const sleepers = () => descendants().filter(({ name }) => name === 'sleep').length;
+        const script = `exec 3>&1 >/dev/null 2>&1; setsid sh -c "trap '' TERM HUP; (sleep 93.5 &) ; sleep 93.5" & sleep 93.5 & kill -STOP $!; sleep 0.2; echo done >&3`;
+        const { stdout, enforcement } = await runIsolated('sh', ['-c', script], options);
+        const left = sleepers();
+        const child = spawnIsolated(
+          'sh',
+          ['-c', 'setsid sleep 93.5 & (sleep 93.5 &) ; echo ready; exec sleep 93.5'],
+          options,
+        );
+        await events.once(child.stdout!, 'data');
+        child.kill('SIGKILL');
+        const { reason } = await child.outcome;
+        return [stdout, enforcement.landlock?.scoped, left, reason, sleepers()];
+      },
+      { user },
+    );
+    expect(result).toEqual(['done\n', [], 0, 'killed', 0]);
+  });
+
   it('a keeper that is killed from outside takes its cell along', async () => {
     const result = await inSubprocess(
       async ({ spawnIsolated, runIsolated, events, descendants, waitFor }) => {

@@ -1,6 +1,7 @@
 /** What a cell is, whichever way it is built. */
 
 import { chmodSync, readdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 
 import { describe, expect, it } from 'vitest';
 
@@ -8,6 +9,20 @@ import type { RunOptions } from '../../lib/index.js';
 import { COMBINATIONS } from '../support/backends.js';
 import { inSubprocess } from '../support/in-subprocess.js';
 import { scratch } from '../support/scratch.js';
+
+const ENTERS = `
+  import { readFileSync } from 'node:fs';
+  const { PACKAGE = '', SHOWN = '', FOLDER = '' } = process.env;
+  const { enterCell } = await import(PACKAGE);
+  const { rootFileSystem } = enterCell({
+    unveil: { [SHOWN]: 'rx', [FOLDER]: 'r', [process.execPath]: 'rx' },
+    env: { PACKAGE, SHOWN, FOLDER },
+  });
+  let shadow = 'read';
+  try { readFileSync('/etc/shadow'); } catch { shadow = 'refused'; }
+  console.log(rootFileSystem, shadow);
+  process.exitCode = 7;
+`;
 
 const NAMESPACES = {
   namespaces: ['user', 'mount', 'pid', 'net', 'ipc', 'uts', 'cgroup'],
@@ -203,6 +218,35 @@ describe.each(COMBINATIONS)('backend $backend, as $user', ({ user, backend }) =>
       { user, data: backend },
     );
     expect(result).toEqual(['done\n', 'exited', 0]);
+  });
+
+  it('holds promises, and tells of what breaks them', async () => {
+    expect(await run('cat', ['/etc/hosts'], { pledge: 'stdio rpath' })).toMatchObject({ exitCode: 0, stderr: '' });
+    const broken = { reason: 'violation', signal: 'SIGSYS', exitCode: null };
+    const unread = await run('cat', ['/etc/hosts'], { pledge: 'stdio' });
+    expect(unread).toMatchObject({ ...broken, stdout: '' });
+    expect(unread['stderr']).toContain("the promise 'rpath' would allow it");
+    expect(await sh('/bin/true; echo no', { pledge: 'stdio rpath proc' })).toMatchObject(broken);
+    // Nobody reads what fills the pipe that the line is to go to.
+    const full = 'yes | head -c 200000 >&2 & sleep 0.2; mkdir "$HOME/x"; sleep 9';
+    expect(await sh(full, { pledge: 'stdio rpath exec proc' })).toMatchObject(broken);
+  });
+
+  it('can be entered by a program that runs itself again', async () => {
+    const project = fileURLToPath(new URL('../..', import.meta.url));
+    const result = await inSubprocess(
+      ({ childProcess, data, packageUrl }) => {
+        const { folder, name, project: at } = data as { folder: string; name: string; project: string };
+        const { status, stdout, stderr } = childProcess.spawnSync(process.execPath, [`${folder}/program.mjs`], {
+          env: { ...process.env, CLOISTER_BACKEND: name, PACKAGE: packageUrl, SHOWN: at, FOLDER: folder },
+          encoding: 'utf8',
+        });
+        return { status, stdout, stderr };
+      },
+      { user, data: { folder: scratch(user, { 'program.mjs': ENTERS }), name: backend, project } },
+    );
+    const root = backend === 'landlock' ? 'landlock' : 'pivot_root';
+    expect(result).toEqual({ status: 7, stdout: `${root} refused\n`, stderr: '' });
   });
 
   it('can be had many at a time', async () => {
