@@ -123,7 +123,7 @@ long SignalAll(int signal) noexcept {
     return 0;
   }
   long count = 0;
-  alignas(Entry) char buffer[4096];
+  alignas(Entry) char buffer[4096] = {};
   for (;;) {
     const long size =
         sys::Call(SYS_getdents64, listing, sys::Arg(buffer), static_cast<long>(sizeof(buffer)));

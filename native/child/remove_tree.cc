@@ -60,7 +60,7 @@ long RemoveEntry(int directory, const char* name) noexcept {
 // Removes what a directory has, up to the first inner directory that has something itself: that
 // one's descriptor, -1 when the directory is empty, or an error as above.
 long RemoveEntries(int directory) noexcept {
-  alignas(Entry) char buffer[4096];
+  alignas(Entry) char buffer[4096] = {};
   for (;;) {
     const long size =
         sys::Call(SYS_getdents64, directory, sys::Arg(buffer), static_cast<long>(sizeof(buffer)));

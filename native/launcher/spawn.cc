@@ -139,6 +139,21 @@ Result<std::unique_ptr<Scratch>> MakeScratch(const plan::Plan& plan, const First
   return Scratch::Make(plan.scratch, process.host_id == nullptr ? 0 : process.host_id->Id());
 }
 
+std::unique_ptr<Cell> MakeCell(std::uint64_t id, const plan::Plan& plan, FirstProcess* process) {
+  auto cell = std::make_unique<Cell>();
+  cell->id = id;
+  cell->init_pid = process->pid;
+  cell->init = std::move(process->pidfd);
+  cell->channel = std::move(process->channel);
+  cell->host_id = std::move(process->host_id);
+  cell->has_keeper = plan.NeedsKeeper();
+  cell->wall_limit_ns = plan.wall_time_ns;
+  if (plan.violation_answer != plan::ViolationAnswer::kNobodyAsks) {
+    cell->listener = std::make_unique<Listener>(plan);
+  }
+  return cell;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Cell>> Spawn(const Request& request, const child::Facts& facts,
@@ -193,19 +208,9 @@ Result<std::unique_ptr<Cell>> Spawn(const Request& request, const child::Facts& 
     // What takes time of the others is not worth a process that waits.
     spares->Want(preparation.Value(), plan);
   }
-  auto cell = std::make_unique<Cell>();
-  cell->id = request.cell;
-  cell->init_pid = process.pid;
-  cell->init = std::move(process.pidfd);
-  cell->channel = std::move(process.channel);
-  cell->host_id = std::move(process.host_id);
-  cell->has_keeper = plan.NeedsKeeper();
+  std::unique_ptr<Cell> cell = MakeCell(request.cell, plan, &process);
   cell->scratch = std::move(scratch.Value());
-  cell->wall_limit_ns = plan.wall_time_ns;
   cell->watch = std::move(watch.Value());
-  if (plan.violation_answer != plan::ViolationAnswer::kNobodyAsks) {
-    cell->listener = std::make_unique<Listener>(plan);
-  }
   return cell;
 }
 
