@@ -3,6 +3,7 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
+import { aborted, onAbort, reasonOf } from '../cell/abort.js';
 import { abortError } from '../cell/failure.js';
 import { spawnIsolated } from '../cell/spawn.js';
 import { CloisterError, errnoName, notFound } from '../errors.js';
@@ -72,8 +73,8 @@ export async function runUnpacker(job: UnpackJob): Promise<Unpacked> {
   const child = spawnIsolated(command, args, spawnOptions(job));
   const reports = new ReportReader(request.onProgress);
   const outcome = await follow(child, reports, job);
-  if (request.signal?.aborted === true) {
-    throw abortError(request.signal.reason);
+  if (aborted(request.signal)) {
+    throw abortError(reasonOf(request.signal));
   }
   if (reports.listenerError !== undefined) {
     throw reports.listenerError.thrown;
@@ -86,12 +87,10 @@ async function follow(child: IsolatedProcess, reports: ReportReader, { request, 
     child.kill('SIGKILL');
   };
   // An abort is heard by both: SIGTERM and a grace period are for programs that have something to put in order.
-  const signals = [stop, ...(request.signal === undefined ? [] : [request.signal])];
-  for (const signal of signals) {
-    signal.addEventListener('abort', kill, { once: true });
-    if (signal.aborted) {
-      kill();
-    }
+  const signals = [stop, request.signal];
+  const endings = signals.map((signal) => onAbort(signal, kill));
+  if (signals.some((signal) => aborted(signal))) {
+    kill();
   }
   child.stdout?.on('data', (chunk: Buffer) => {
     if (!reports.take(chunk)) {
@@ -107,8 +106,8 @@ async function follow(child: IsolatedProcess, reports: ReportReader, { request, 
     await closed;
     return outcome;
   } finally {
-    for (const signal of signals) {
-      signal.removeEventListener('abort', kill);
+    for (const stopListening of endings) {
+      stopListening?.();
     }
   }
 }

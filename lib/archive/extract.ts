@@ -2,6 +2,7 @@
 
 import { closeSync } from 'node:fs';
 
+import { throwIfAborted } from '../cell/abort.js';
 import { CloisterError } from '../errors.js';
 import { type ExtractRequest, parseExtract } from '../policy/archive-options.js';
 import { currentUmask, openArchive, runUnpacker, unpackError, type Unpacked } from './cell.js';
@@ -32,7 +33,7 @@ export async function extractArchive(
   options?: ExtractOptions,
 ): Promise<ExtractResult> {
   const request = parseExtract(archive, destination, options);
-  request.signal?.throwIfAborted();
+  throwIfAborted(request.signal);
   const descriptor = openArchive(request.archive);
   try {
     return await unpackTo(request, descriptor);
@@ -49,17 +50,18 @@ async function unpackTo(request: ExtractRequest, archive: number): Promise<Extra
   try {
     const watch = watchTree(staging.tree, expected);
     let unpacked: Unpacked;
+    let problem: string | null = null;
     try {
       const task = { mode: 'extract', onUnsafe: request.onUnsafe, umask } as const;
-      unpacked = await runUnpacker({ request, task, archive, output: staging.treePath, stop: watch.exceeded });
+      unpacked = await runUnpacker({ request, task, archive, output: staging.treePath, stop: watch.stop });
     } finally {
-      await watch.end();
+      problem = await watch.end();
     }
-    if (watch.exceeded.aborted) {
-      throw refusal(request, 'what was unpacked goes beyond limits.totalSize or limits.entries');
+    if (problem !== null) {
+      throw refusal(request, problem);
     }
     const found = await check(request, unpacked, staging.tree, expected);
-    request.signal?.throwIfAborted();
+    throwIfAborted(request.signal);
     staging.tree.chmod(ANY_DIRECTORY & ~umask);
     result = makeResult(unpacked, found);
     unpacked.reports.tell({ entries: result.entries + result.skipped.length, bytes: found.bytes, fraction: 1 });

@@ -2,6 +2,7 @@
 
 import { closeSync } from 'node:fs';
 
+import { throwIfAborted } from '../cell/abort.js';
 import { parseList } from '../policy/archive-options.js';
 import { currentUmask, openArchive, runUnpacker, unpackError } from './cell.js';
 import type { ListOptions, ListResult } from './types.js';
@@ -15,7 +16,7 @@ import type { ListOptions, ListResult } from './types.js';
  */
 export async function listArchive(archive: string, options?: ListOptions): Promise<ListResult> {
   const request = parseList(archive, options);
-  request.signal?.throwIfAborted();
+  throwIfAborted(request.signal);
   const descriptor = openArchive(request.archive);
   try {
     const task = { mode: 'list', onUnsafe: 'skip', umask: currentUmask() } as const;

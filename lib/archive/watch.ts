@@ -18,9 +18,10 @@ const BLOCK = 512;
 const SLACK = 64 * 2 ** 10;
 
 export interface Watch {
-  /** Fires once more is there than may be. */
-  readonly exceeded: AbortSignal;
-  end(): Promise<void>;
+  /** Fires once something is wrong. */
+  readonly stop: AbortSignal;
+  /** What was wrong, or null. */
+  end(): Promise<string | null>;
 }
 
 export function watchTree(top: HeldDirectory, expected: Expected): Watch {
@@ -28,12 +29,23 @@ export function watchTree(top: HeldDirectory, expected: Expected): Watch {
   let ended = false;
   let timer: NodeJS.Timeout | undefined;
   let looking: Promise<void> = Promise.resolve();
+  let problem: string | null = null;
+  const fail = (text: string): void => {
+    problem = text;
+    controller.abort();
+  };
+  // Never rejects: nobody waits for it until the end.
   const look = async (): Promise<void> => {
     const began = performance.now();
     const census = new Census(expected, () => ended);
-    await census.count(top, 0);
+    try {
+      await census.count(top, 0);
+    } catch (error) {
+      fail(`what is being unpacked cannot be looked at: ${(error as Error).message}`);
+      return;
+    }
     if (census.tooMuch) {
-      controller.abort();
+      fail('what was unpacked goes beyond limits.totalSize or limits.entries');
     } else if (!ended) {
       plan(Math.max(FIRST_MS, (performance.now() - began) * PAUSE_FACTOR));
     }
@@ -45,11 +57,12 @@ export function watchTree(top: HeldDirectory, expected: Expected): Watch {
   };
   plan(FIRST_MS);
   return {
-    exceeded: controller.signal,
+    stop: controller.signal,
     end: async () => {
       ended = true;
       clearTimeout(timer);
       await looking;
+      return problem;
     },
   };
 }

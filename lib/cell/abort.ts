@@ -8,6 +8,13 @@ export function reasonOf(signal: AbortSignal | undefined): unknown {
   return signal === undefined ? undefined : read(signal, 'reason');
 }
 
+/** Throws the reason, as the method of that name does. */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal !== undefined) {
+    AbortSignal.prototype.throwIfAborted.call(signal);
+  }
+}
+
 function read(signal: AbortSignal, name: 'aborted' | 'reason'): unknown {
   return Object.getOwnPropertyDescriptor(AbortSignal.prototype, name)?.get?.call(signal);
 }

@@ -12,8 +12,32 @@ const SCOPE_FLAGS = { 'abstract-unix-socket': 1, signal: 2 } as const;
 const INSTRUCTION_SIZE = 8;
 const EMFILE = -24;
 
-/** Everything that the command's process read back and that is less than the plan asked for, in words; empty when all is in force. */
-export function shortfalls(plan: Plan, filter: Uint8Array | null, confirmed: ConfirmedState): string[] {
+/** What has to be confirmed. Plain data. */
+export interface Expectation {
+  readonly capabilities: Plan['capabilities'];
+  readonly namespaces: Plan['namespaces'];
+  readonly ownTree: boolean;
+  readonly landlock: Pick<NonNullable<Plan['landlock']>, 'handledFs' | 'handledNet' | 'scoped'> | null;
+  readonly instructions: number;
+}
+
+export function expectationOf(plan: Plan, filter: Uint8Array | null): Expectation {
+  const { capabilities, namespaces, mounts, landlock } = plan;
+  return {
+    capabilities,
+    namespaces,
+    ownTree: mounts.length > 0,
+    landlock:
+      landlock === null
+        ? null
+        : { handledFs: landlock.handledFs ?? [], handledNet: landlock.handledNet ?? [], scoped: landlock.scoped },
+    instructions: filter === null ? 0 : filter.length / INSTRUCTION_SIZE,
+  };
+}
+
+/** Everything that the command's process read back and that is less than what was expected, in words; empty when all is in force. */
+export function shortfalls(expected: Expectation, confirmed: ConfirmedState): string[] {
+  const { capabilities, namespaces, ownTree, landlock, instructions } = expected;
   const missing: string[] = [];
   const require = (feature: string, inForce: boolean): void => {
     if (!inForce) {
@@ -21,18 +45,17 @@ export function shortfalls(plan: Plan, filter: Uint8Array | null, confirmed: Con
     }
   };
   require('no_new_privs', confirmed.noNewPrivileges);
-  require('dropped capabilities', (confirmed.capabilities & ~capabilityMask(plan.capabilities)) === 0n);
-  for (const name of plan.namespaces) {
+  require('dropped capabilities', (confirmed.capabilities & ~capabilityMask(capabilities)) === 0n);
+  for (const name of namespaces) {
     require(`${name} namespace`, (confirmed.namespaces & NAMESPACE_FLAGS[name]) !== 0);
   }
-  require('root file system', confirmed.rootChange !== RootChange.none || plan.mounts.length === 0);
-  const { handledFs = [], handledNet = [] } = plan.landlock ?? {};
+  require('root file system', confirmed.rootChange !== RootChange.none || !ownTree);
+  const { handledFs = [], handledNet = [] } = landlock ?? {};
   require('Landlock files', (mask(handledFs, FS_MASKS) & ~confirmed.landlockFs) === 0);
   require('Landlock ports', (mask(handledNet, NET_MASKS) & ~confirmed.landlockNet) === 0);
-  for (const scope of plan.landlock?.scoped ?? []) {
+  for (const scope of landlock?.scoped ?? []) {
     require(`Landlock scope ${scope}`, (confirmed.landlockScoped & SCOPE_FLAGS[scope]) !== 0);
   }
-  const instructions = filter === null ? 0 : filter.length / INSTRUCTION_SIZE;
   require('system call filter', confirmed.filterInstructions === instructions &&
     (instructions === 0 || confirmed.filters > 0));
   return missing;

@@ -1,23 +1,26 @@
 /** enterCell: this very program, run again inside a cell. */
 
-import { mkdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { mkdirSync, readlinkSync } from 'node:fs';
 
 import { CloisterError, unsupported } from '../errors.js';
 import { loadNative } from '../native/binding.js';
 import { encodePlan } from '../native/encode.js';
+import type { CloisterAddon, ConfirmedState } from '../native/functions.js';
 import type { Enforcement, IsolationPolicy } from '../policy/types.js';
+import { confirmedEnforcement, type Expectation, expectationOf, shortfalls } from './enforcement.js';
 import { localStartError } from './failure.js';
-import { prepareEntry } from './prepare.js';
+import { type CellStart, prepareEntry } from './prepare.js';
 
 /** What descriptor 3 of the program inside says (native/wire/proof.h). */
 interface Proof {
   readonly version: number;
   /** Names of the namespaces in which the call was made: `mnt:[4026531841]` (namespaces(7)). */
   readonly outside: Readonly<Record<string, string>>;
+  readonly expected: Expectation;
   readonly enforcement: Enforcement;
 }
 
-const PROOF_VERSION = 1;
+const PROOF_VERSION = 2;
 const EVALUATES = new Set(['-e', '--eval', '-p', '--print', '-pe']);
 
 const SHOWN_BY_DEFAULT = '/usr/';
@@ -41,9 +44,9 @@ const SHOWN_BY_DEFAULT = '/usr/';
  */
 export function enterCell(policy: IsolationPolicy): Enforcement {
   const { addon, launcherPath } = loadNative();
-  const proof = addon.cellProof();
+  const proof = cellProof(addon, launcherPath);
   if (proof !== null) {
-    return confirmed(proof);
+    return inside(proof.text, proof.confirmed);
   }
   const { handledFs, filters } = addon.landlockState();
   if (handledFs !== 0 || filters !== 0) {
@@ -54,11 +57,7 @@ export function enterCell(policy: IsolationPolicy): Enforcement {
     for (const directory of start.workDirectories) {
       mkdirSync(directory, { mode: 0o700, recursive: true });
     }
-    return addon.enterCell(
-      launcherPath,
-      encodePlan(start.plan, start.filter, start.descriptions),
-      makeProof(start.expected),
-    );
+    return addon.enterCell(launcherPath, encodePlan(start.plan, start.filter, start.descriptions), makeProof(start));
   } catch (error) {
     throw localStartError(process.execPath, error, launcherPath);
   }
@@ -85,9 +84,17 @@ function programArguments(): string[] {
   return [...process.execArgv, ...process.argv.slice(1)];
 }
 
-function makeProof(enforcement: Enforcement): Uint8Array {
+function cellProof(addon: CloisterAddon, launcherPath: string): ReturnType<CloisterAddon['cellProof']> {
+  try {
+    return addon.cellProof();
+  } catch (error) {
+    throw localStartError(process.execPath, error, launcherPath);
+  }
+}
+
+function makeProof({ plan, filter, expected: enforcement }: CellStart): Uint8Array {
   const outside = Object.fromEntries(enforcement.namespaces.map((name) => [name, namespaceOf(name)]));
-  const proof: Proof = { version: PROOF_VERSION, outside, enforcement };
+  const proof: Proof = { version: PROOF_VERSION, outside, expected: expectationOf(plan, filter), enforcement };
   return Buffer.from(JSON.stringify(proof));
 }
 
@@ -95,27 +102,18 @@ function namespaceOf(name: string): string {
   return readlinkSync(`/proc/self/ns/${name === 'mount' ? 'mnt' : name}`);
 }
 
-/** The proof is ours by its seals and name; whether it tells of this process, the kernel says. */
-function confirmed(bytes: Uint8Array): Enforcement {
-  const { version, outside, enforcement } = JSON.parse(Buffer.from(bytes).toString()) as Proof;
+/** That the proof tells of this process, its namespaces say; what is in force, the kernel has said just before the program began. */
+function inside(text: Uint8Array, confirmed: ConfirmedState): Enforcement {
+  const { version, outside, expected, enforcement } = JSON.parse(Buffer.from(text).toString()) as Proof;
   if (version !== PROOF_VERSION) {
     throw notConfirmed([`proof of version ${String(version)}`]);
   }
-  const missing = Object.entries(outside)
-    .filter(([name, value]) => namespaceOf(name) === value)
-    .map(([name]) => `${name} namespace`);
-  const status = readFileSync('/proc/self/status', 'utf8');
-  const field = (name: string): string => new RegExp(`^${name}:\\s*(\\S+)`, 'm').exec(status)?.[1] ?? '';
-  if (enforcement.noNewPrivileges && field('NoNewPrivs') !== '1') {
-    missing.push('no_new_privs');
-  }
-  if (enforcement.seccomp !== null && field('Seccomp') !== '2') {
-    missing.push('system call filter');
-  }
+  const shared = Object.entries(outside).filter(([name, value]) => namespaceOf(name) === value);
+  const missing = [...shared.map(([name]) => `${name} namespace`), ...shortfalls(expected, confirmed)];
   if (missing.length > 0) {
-    throw notConfirmed(missing);
+    throw notConfirmed([...new Set(missing)]);
   }
-  return enforcement;
+  return confirmedEnforcement(enforcement, confirmed);
 }
 
 function notConfirmed(missing: readonly string[]): CloisterError {

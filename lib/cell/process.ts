@@ -13,7 +13,7 @@ import { aborted, onAbort, reasonOf } from './abort.js';
 import type { CellChannel } from './channel.js';
 import { Deferred } from './deferred.js';
 import { CellEnding } from './ending.js';
-import { confirmedEnforcement, refusal, shortfalls, withProcessesLeft } from './enforcement.js';
+import { confirmedEnforcement, expectationOf, refusal, shortfalls, withProcessesLeft } from './enforcement.js';
 import { abortError, localStartError, stageName, startError } from './failure.js';
 import { outcomeReason, usageOf } from './outcome.js';
 import { OutputLimit } from './output-limit.js';
@@ -233,7 +233,7 @@ export class CellProcess extends EventEmitter implements IsolatedProcess {
 
   #started(pid: number, terminal: boolean, confirmed: ConfirmedState): void {
     const { plan, filter, expected } = this.#start;
-    const missing = shortfalls(plan, filter, confirmed);
+    const missing = shortfalls(expectationOf(plan, filter), confirmed);
     this.#refusal ??= refusal(this.spawnfile, missing, plan.terminal !== null && !terminal);
     if (this.#refusal !== null) {
       this.#ending.kill();

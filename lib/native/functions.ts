@@ -159,8 +159,8 @@ export interface CloisterAddon extends RestrictFunctions {
    * Returns only by throwing NativeFailure.
    */
   enterCell(launcherPath: string, plan: Uint8Array, proof: Uint8Array): never;
-  /** What enterCell was given, where this process was started by it; null elsewhere. */
-  cellProof(): Uint8Array | null;
+  /** What enterCell was given, and what the kernel said of this process as it began, where it was started by that; null elsewhere. Throws NativeFailure. */
+  cellProof(): { text: Uint8Array; confirmed: ConfirmedState } | null;
   /** Another number after every change of this process's mounts (proc_pid_mountinfo(5)). */
   mountGeneration(): number;
 }

@@ -93,7 +93,13 @@ export interface RestrictFunctions {
    * Starts the process that answers what a filter asks about: everything goes through (`log`), or nothing does. `events`: the reading end of the pipe
    * that it writes each to (ViolationEvent of native/wire/messages.h). Throws NativeFailure.
    */
-  startWatch(launcherPath: string, log: boolean, promises: boolean): { socket: number; events: number };
+  startWatch(
+    launcherPath: string,
+    log: boolean,
+    promises: boolean,
+  ): { socket: number; events: number; process: number };
+  /** Ends the process that startWatch has started, and closes its descriptor. */
+  endWatch(process: number): void;
   /** Restricts every thread of this process, or none. Ends the process where only some could be restricted. */
   restrictProcess(request: RestrictRequest): RestrictResult;
 }

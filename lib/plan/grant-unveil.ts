@@ -148,7 +148,7 @@ function hide(tree: Tree, path: string, at: string): void {
   if (view.kind === 'own' && view.sealed) {
     return; // Nothing can ever appear there.
   }
-  // A placeholder: with the name taken, the program can neither create nor see anything there.
+  // With its name taken by a mask, the program can neither create nor see anything there.
   attach(tree, location, false, mask(false), at);
 }
 

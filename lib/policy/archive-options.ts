@@ -6,7 +6,7 @@ import { CloisterError, type PolicyIssue, policyError } from '../errors.js';
 import { resolveFrom } from '../util/paths.js';
 import { type Caller, currentCaller } from './caller.js';
 import { describe, translate } from './issues.js';
-import { boolean, bytes, count, duration, oneOf, type Schema, scalar, strict } from './schema-parts.js';
+import { abortSignal, boolean, bytes, count, duration, oneOf, type Schema, scalar, strict } from './schema-parts.js';
 import { Snapshot } from './snapshot.js';
 
 export const ARCHIVE_FORMATS = ['zip', 'tar', 'tar.gz', 'tar.bz2', 'tar.xz', 'tar.zst'] as const;
@@ -80,10 +80,6 @@ const progressListener: Schema<(progress: ArchiveProgress) => void> = scalar('wr
   typeof value === 'function'
     ? { value: value as (progress: ArchiveProgress) => void }
     : { problem: `must be a function, not ${describe(value)}` },
-);
-
-const abortSignal: Schema<AbortSignal> = scalar('wrong-type', {}, (value) =>
-  value instanceof AbortSignal ? { value } : { problem: `must be an AbortSignal, not ${describe(value)}` },
 );
 
 const common = {

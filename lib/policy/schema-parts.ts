@@ -137,3 +137,17 @@ export const mode: Schema<number> = scalar('out-of-range', { type: 'integer', mi
     ? { value }
     : { problem: `must be a mode from 0 to 0o1777, not ${describe(value)}` },
 );
+
+function isAbortSignal(value: unknown): value is AbortSignal {
+  try {
+    // Throws for an object that only inherits from the prototype.
+    const aborted: unknown = Object.getOwnPropertyDescriptor(AbortSignal.prototype, 'aborted')?.get?.call(value);
+    return typeof aborted === 'boolean';
+  } catch {
+    return false;
+  }
+}
+
+export const abortSignal: Schema<AbortSignal> = scalar('wrong-type', {}, (value) =>
+  isAbortSignal(value) ? { value } : { problem: `must be an AbortSignal, not ${describe(value)}` },
+);

@@ -7,6 +7,7 @@ import * as z from './zod.js';
 
 import { alternatives, describe, unknownWord } from './issues.js';
 import {
+  abortSignal,
   boolean,
   bytes,
   cellPath,
@@ -278,20 +279,6 @@ const MOST_DESCRIPTORS = 250;
 
 const terminalSize = count(1, 65535);
 
-function isAbortSignal(value: unknown): value is AbortSignal {
-  try {
-    // Throws for an object that only inherits from the prototype.
-    const aborted: unknown = Object.getOwnPropertyDescriptor(AbortSignal.prototype, 'aborted')?.get?.call(value);
-    return typeof aborted === 'boolean';
-  } catch {
-    return false;
-  }
-}
-
-const signal: Schema<AbortSignal> = scalar('wrong-type', {}, (value) =>
-  isAbortSignal(value) ? { value } : { problem: `must be an AbortSignal, not ${describe(value)}` },
-);
-
 const spawnShape = {
   ...policyShape('code'),
   stdio: z.optional(
@@ -299,7 +286,7 @@ const spawnShape = {
       error: `must be ${alternatives(STDIO_WORDS)}, or an array`,
     }),
   ),
-  signal: z.optional(signal),
+  signal: z.optional(abortSignal),
   argv0: z.optional(text()),
   pty: z.optional(strict({ columns: terminalSize, rows: terminalSize })),
 };

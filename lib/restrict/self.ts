@@ -114,6 +114,9 @@ function watchFor(
     if (onViolation === 'log') {
       throw cannotLog('the process that would let calls pass cannot be started', error);
     }
+    if ((error as Partial<NativeFailure>).syscall === undefined) {
+      throw error;
+    }
     // The calls fail all the same; nobody is told.
     return null;
   }

@@ -52,18 +52,19 @@ export function startWatch(
   log: boolean,
   held: readonly PledgePromise[] | null,
 ): Watch {
-  const { socket, events } = native.startWatch(launcherPath, log, held !== null);
+  const { socket, events, process } = native.startWatch(launcherPath, log, held !== null);
   // Made before the filter is there, which may not let a stream be made.
   const stream = new Socket({ fd: events, readable: true, writable: false });
   stream.unref();
   return {
     socket,
     begin: () => {
-      native.closeDescriptors([socket]);
+      native.closeDescriptors([socket, process]);
       read(stream, held);
     },
     abandon: () => {
       native.closeDescriptors([socket]);
+      native.endWatch(process);
       stream.destroy();
     },
   };

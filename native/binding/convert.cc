@@ -43,21 +43,6 @@ class Builder {
   bool ok_ = true;
 };
 
-Napi::Value FromConfirmed(Napi::Env env, const wire::Confirmed& confirmed) {
-  return Builder(env)
-      .AddFlag("noNewPrivileges", confirmed.no_new_privileges)
-      .Add("capabilities", Napi::BigInt::New(env, confirmed.capabilities))
-      .AddNumber("namespaces", confirmed.namespaces)
-      .AddNumber("rootChange", static_cast<std::uint32_t>(confirmed.root_change))
-      .AddNumber("landlockScoped", confirmed.landlock_scoped)
-      .AddNumber("landlockAbi", confirmed.landlock_abi)
-      .AddNumber("landlockFs", confirmed.landlock_fs)
-      .AddNumber("landlockNet", confirmed.landlock_net)
-      .AddNumber("filters", confirmed.filters)
-      .AddNumber("filterInstructions", confirmed.filter_instructions)
-      .Finish();
-}
-
 Napi::Value Convert(Napi::Env env, const wire::StartedEvent& event, bool has_terminal) {
   return Builder(env)
       .Add("type", "started")
@@ -126,6 +111,21 @@ Napi::Value Convert(Napi::Env env, const wire::ViolationEvent& event, bool /*has
 }
 
 }  // namespace
+
+Napi::Value FromConfirmed(Napi::Env env, const wire::Confirmed& confirmed) {
+  return Builder(env)
+      .AddFlag("noNewPrivileges", confirmed.no_new_privileges)
+      .Add("capabilities", Napi::BigInt::New(env, confirmed.capabilities))
+      .AddNumber("namespaces", confirmed.namespaces)
+      .AddNumber("rootChange", static_cast<std::uint32_t>(confirmed.root_change))
+      .AddNumber("landlockScoped", confirmed.landlock_scoped)
+      .AddNumber("landlockAbi", confirmed.landlock_abi)
+      .AddNumber("landlockFs", confirmed.landlock_fs)
+      .AddNumber("landlockNet", confirmed.landlock_net)
+      .AddNumber("filters", confirmed.filters)
+      .AddNumber("filterInstructions", confirmed.filter_instructions)
+      .Finish();
+}
 
 void ThrowFailure(Napi::Env env, const Failure& failure) {
   std::string message = std::string(failure.syscall) + ": error " + std::to_string(failure.error);

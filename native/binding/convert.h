@@ -28,6 +28,8 @@ std::optional<std::string> ToText(const Napi::Value& value);
 std::optional<std::span<const std::uint8_t>> ToBytes(const Napi::Value& value);
 std::optional<std::vector<int>> ToInts(const Napi::Value& value);
 
+// ConfirmedState in lib/native/functions.ts.
+Napi::Value FromConfirmed(Napi::Env env, const wire::Confirmed& confirmed);
 // CellEvent in lib/native/functions.ts. Empty where an exception is pending.
 Napi::Value FromEvent(Napi::Env env, const CellEvent& event);
 // SpawnedCell in lib/native/functions.ts.

@@ -5,6 +5,8 @@
 
 #include <array>
 #include <cerrno>
+#include <cstring>
+#include <ctime>
 #include <optional>
 #include <span>
 #include <string>
@@ -58,7 +60,7 @@ Failure BecomeLauncher(const std::string& path, std::span<const std::uint8_t> pl
   if (!plan_copy.Ok()) {
     return plan_copy.Error();
   }
-  Result<UniqueFd> proof_copy = SealedCopy(wire::kProofName, proof);
+  Result<UniqueFd> proof_copy = Copy(wire::kProofName, proof);
   if (!proof_copy.Ok()) {
     return proof_copy.Error();
   }
@@ -91,37 +93,65 @@ Napi::Value Enter(const Napi::CallbackInfo& info) {
   return {};
 }
 
-// Null unless the descriptor is what BecomeLauncher makes: sealed, and of that name.
-std::optional<std::vector<std::uint8_t>> ReadProof() {
-  constexpr int kFd = wire::kProofDescriptor;
-  if (fcntl(kFd, F_GET_SEALS) != wire::kAllSeals) {
-    return std::nullopt;
-  }
-  const std::string link = "/proc/self/fd/" + std::to_string(kFd);
+Failure ProofFailure(int error, const char* syscall) {
+  return {Stage::k_exec, error, syscall, "the proof of being in a cell"};
+}
+
+// Whether the descriptor is what BecomeLauncher makes, by its name.
+bool IsProof(int fd) {
+  const std::string link = "/proc/self/fd/" + std::to_string(fd);
   const std::string expected = std::string("/memfd:") + wire::kProofName + " (deleted)";
   char name[64] = {};
-  if (readlink(link.c_str(), name, sizeof(name) - 1) < 0 || expected != name) {
-    return std::nullopt;
+  return readlink(link.c_str(), name, sizeof(name) - 1) > 0 && expected == name;
+}
+
+// The process outside hears of the start a moment after the program begins.
+bool AwaitSeals(int fd) {
+  constexpr int kPatienceMs = 10000;
+  constexpr timespec kMillisecond = {0, 1000000};
+  for (int waited = 0; waited < kPatienceMs; ++waited) {
+    if (fcntl(fd, F_GET_SEALS) == wire::kAllSeals) {
+      return true;
+    }
+    nanosleep(&kMillisecond, nullptr);
+  }
+  return false;
+}
+
+Result<std::vector<std::uint8_t>> ReadProof(int fd) {
+  if (!AwaitSeals(fd)) {
+    return ProofFailure(ETIMEDOUT, "fcntl");
   }
   // Programs that are started from here are not born with it.
-  fcntl(kFd, F_SETFD, FD_CLOEXEC);
-  std::vector<std::uint8_t> bytes(wire::kProofLimit);
-  const ssize_t count = pread(kFd, bytes.data(), bytes.size(), 0);
-  if (count < 0) {
-    return std::nullopt;
+  fcntl(fd, F_SETFD, FD_CLOEXEC);
+  std::vector<std::uint8_t> bytes(wire::kProofLimit + sizeof(wire::Confirmed));
+  const ssize_t count = pread(fd, bytes.data(), bytes.size(), 0);
+  if (count < static_cast<ssize_t>(sizeof(wire::Confirmed))) {
+    return ProofFailure(count < 0 ? errno : EBADMSG, "pread");
   }
   bytes.resize(static_cast<std::size_t>(count));
   return bytes;
 }
 
+// cellProof(): { text, confirmed } inside of a cell that was entered, null elsewhere
 Napi::Value CellProof(const Napi::CallbackInfo& info) {
-  const std::optional<std::vector<std::uint8_t>> proof = ReadProof();
-  if (!proof) {
-    return info.Env().Null();
+  const Napi::Env env = info.Env();
+  if (!IsProof(wire::kProofDescriptor)) {
+    return env.Null();
   }
-  const napi_value copy =
-      Napi::Buffer<std::uint8_t>::Copy(info.Env(), proof->data(), proof->size());
-  return {info.Env(), copy};
+  Result<std::vector<std::uint8_t>> proof = ReadProof(wire::kProofDescriptor);
+  if (!proof.Ok()) {
+    ThrowFailure(env, proof.Error());
+    return {};
+  }
+  const std::size_t size = proof.Value().size() - sizeof(wire::Confirmed);
+  wire::Confirmed confirmed = {};
+  std::memcpy(&confirmed, proof.Value().data() + size, sizeof(confirmed));
+  Napi::Object result = Napi::Object::New(env);
+  const napi_value text = Napi::Buffer<std::uint8_t>::Copy(env, proof.Value().data(), size);
+  result.Set("text", Napi::Value(env, text)).Check();
+  result.Set("confirmed", FromConfirmed(env, confirmed)).Check();
+  return result;
 }
 
 }  // namespace

@@ -279,7 +279,7 @@ Napi::Value TaskDirectory(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), threads::TaskDirectory());
 }
 
-// startWatch(launcherPath, log, promises): { socket, events }, both to be closed by the caller
+// startWatch(launcherPath, log, promises): { socket, events, process }, to be closed by the caller
 Napi::Value StartWatch(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const std::optional<std::string> path = ToText(info[0]);
@@ -297,7 +297,19 @@ Napi::Value StartWatch(const Napi::CallbackInfo& info) {
   Napi::Object result = Napi::Object::New(env);
   PutNumber(result, "socket", watcher.Value().socket.Release());
   PutNumber(result, "events", watcher.Value().events.Release());
+  PutNumber(result, "process", watcher.Value().process.Release());
   return result;
+}
+
+// endWatch(process)
+Napi::Value EndWatch(const Napi::CallbackInfo& info) {
+  const std::optional<int> process = ToInt(info[0]);
+  if (!process) {
+    ThrowArgument(info.Env(), "endWatch(process)");
+    return {};
+  }
+  EndWatcher(UniqueFd(*process));
+  return {};
 }
 
 // restrictProcess(request): RestrictResult
@@ -345,6 +357,7 @@ void RegisterRestrict(Napi::Env env, Napi::Object exports) {
   add("closeDescriptors", CloseDescriptors);
   add("taskDirectory", TaskDirectory);
   add("startWatch", StartWatch);
+  add("endWatch", EndWatch);
   add("restrictProcess", RestrictProcess);
 }
 

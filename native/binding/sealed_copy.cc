@@ -10,7 +10,7 @@
 
 namespace cloister::binding {
 
-Result<UniqueFd> SealedCopy(const char* name, std::span<const std::uint8_t> bytes) {
+Result<UniqueFd> Copy(const char* name, std::span<const std::uint8_t> bytes) {
   UniqueFd memory(memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!memory.Valid()) {
     return Failure{Stage::k_clone, errno, "memfd_create", name};
@@ -25,7 +25,12 @@ Result<UniqueFd> SealedCopy(const char* name, std::span<const std::uint8_t> byte
     }
     bytes = bytes.subspan(static_cast<std::size_t>(count));
   }
-  if (fcntl(memory.Get(), F_ADD_SEALS, wire::kAllSeals) != 0) {
+  return memory;
+}
+
+Result<UniqueFd> SealedCopy(const char* name, std::span<const std::uint8_t> bytes) {
+  Result<UniqueFd> memory = Copy(name, bytes);
+  if (memory.Ok() && fcntl(memory.Value().Get(), F_ADD_SEALS, wire::kAllSeals) != 0) {
     return Failure{Stage::k_clone, errno, "fcntl", "F_ADD_SEALS"};
   }
   return memory;

@@ -12,7 +12,9 @@
 
 namespace cloister::binding {
 
-// A sealed memfd, close-on-exec. memfd_create(2), 3.17.
+// A memfd that can be sealed, close-on-exec. memfd_create(2), 3.17.
+Result<UniqueFd> Copy(const char* name, std::span<const std::uint8_t> bytes);
+// And is sealed.
 Result<UniqueFd> SealedCopy(const char* name, std::span<const std::uint8_t> bytes);
 
 }  // namespace cloister::binding

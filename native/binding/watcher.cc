@@ -1,13 +1,16 @@
 #include "native/binding/watcher.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
+#include <utility>
 
 #include "native/binding/launcher_process.h"
+#include "native/linux/syscalls.h"
+#include "native/wire/descriptor_message.h"
 
 namespace cloister::binding {
 
@@ -18,19 +21,8 @@ Failure FilterFailure(const char* syscall) {
 }
 
 bool SendRequest(int socket, const wire::WatchRequest& request, int events) {
-  iovec part = {const_cast<wire::WatchRequest*>(&request), sizeof(request)};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  msghdr message = {};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof(control);
-  cmsghdr* header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof(int));
-  std::memcpy(CMSG_DATA(header), &events, sizeof(int));
-  return sendmsg(socket, &message, MSG_NOSIGNAL) == sizeof(request);
+  const wire::DescriptorMessage message(&request, sizeof(request), events);
+  return sendmsg(socket, message.Get(), MSG_NOSIGNAL) == sizeof(request);
 }
 
 }  // namespace
@@ -53,16 +45,24 @@ Result<Watcher> StartWatcher(const std::string& launcher_path, const wire::Watch
   if (!null_device.Valid()) {
     return FilterFailure("open");
   }
-  // Its end shows nowhere: no signal, no wait for any child. It ends after this process.
+  // Its end shows nowhere: no signal, no wait for any child.
   Result<UniqueFd> process =
       StartLauncherProcess({launcher_path.c_str(), "watch", theirs.Get(), -1, null_device.Get()});
   if (!process.Ok()) {
     return process.Error();
   }
   if (!SendRequest(watcher.socket.Get(), request, writing.Get())) {
-    return FilterFailure("sendmsg");
+    const Failure failure = FilterFailure("sendmsg");
+    EndWatcher(std::move(process.Value()));
+    return failure;
   }
+  watcher.process = std::move(process.Value());
   return watcher;
+}
+
+void EndWatcher(UniqueFd process) {
+  sys::PidfdSendSignal(process.Get(), SIGKILL);
+  ReapLauncherProcess(process);
 }
 
 }  // namespace cloister::binding

@@ -16,9 +16,13 @@ struct Watcher {
   UniqueFd socket;
   // The reading end of the pipe that it tells violations by.
   UniqueFd events;
+  // pidfd. Once the filter is there it ends with the last process under it.
+  UniqueFd process;
 };
 
 Result<Watcher> StartWatcher(const std::string& launcher_path, const wire::WatchRequest& request);
+// One that there is no use for. Waits for its end.
+void EndWatcher(UniqueFd process);
 
 }  // namespace cloister::binding
 

@@ -237,12 +237,12 @@ void FilterSelf(const Context& context) noexcept {
   constexpr std::uint32_t kAllowed[] = {
       // A keeper's, for ending others and for removing the scratch directory.
       SYS_kill, uapi::kSysPidfdOpen, uapi::kSysPidfdSendSignal, SYS_openat, SYS_close,
-      SYS_getdents64, SYS_unlinkat, SYS_fchmod, SYS_fchmodat, SYS_getpid, SYS_getppid,
+      SYS_getdents64, SYS_unlinkat, SYS_fstat, SYS_fchmod, SYS_fchmodat, SYS_getpid, SYS_getppid,
       // Everybody's.
       SYS_ppoll, SYS_read, SYS_waitid, SYS_sendmsg, SYS_getrusage, SYS_exit_group, SYS_exit,
       SYS_clock_gettime, SYS_rt_sigreturn, SYS_restart_syscall, SYS_write};
   constexpr std::size_t kAll = sizeof(kAllowed) / sizeof(kAllowed[0]);
-  constexpr std::size_t kKeepersAlone = 11;
+  constexpr std::size_t kKeepersAlone = 12;
   const std::size_t first = context.plan.NeedsKeeper() ? 0 : kKeepersAlone;
   const std::size_t count = kAll - first;
   sock_filter program[kAll + 6] = {

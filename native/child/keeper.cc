@@ -106,14 +106,7 @@ bool Signal(long pid, long keeper, int signal) noexcept {
   return sent;
 }
 
-// struct linux_dirent64 (getdents(2)).
-struct Entry {
-  std::uint64_t inode;
-  std::int64_t offset;
-  std::uint16_t size;
-  std::uint8_t type;
-  char name[1];
-};
+using Entry = uapi::DirectoryEntry;
 
 // How many descendants got the signal.
 long SignalAll(int signal) noexcept {

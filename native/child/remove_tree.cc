@@ -1,6 +1,7 @@
 #include "native/child/remove_tree.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include <cerrno>
 #include <cstddef>
@@ -14,14 +15,7 @@ namespace {
 
 constexpr int kOpenDirectory = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 
-// struct linux_dirent64 (getdents(2)).
-struct Entry {
-  std::uint64_t inode;
-  std::int64_t offset;
-  std::uint16_t size;
-  std::uint8_t type;
-  char name[1];
-};
+using Entry = uapi::DirectoryEntry;
 
 bool IsDots(const char* name) noexcept {
   return name[0] == '.' && (name[1] == '\0' || (name[1] == '.' && name[2] == '\0'));
@@ -78,29 +72,53 @@ long RemoveEntries(int directory) noexcept {
   }
 }
 
-// Empties a directory; closes it.
+// Which directory a descriptor is.
+struct Identity {
+  std::uint64_t device;
+  std::uint64_t inode;
+
+  bool operator==(const Identity&) const = default;
+};
+
+Identity IdentityOf(int directory) noexcept {
+  struct stat status = {};
+  sys::Call(SYS_fstat, directory, sys::Arg(&status));
+  return {status.st_dev, status.st_ino};
+}
+
+// The directories above the one at hand. Where it goes deeper, another round begins from the top.
+constexpr long kDeepest = 1024;
+Identity g_above[kDeepest];
+
+// Empties a directory; closes it. -EAGAIN: there is more to do, from the top again.
 long Empty(int top) noexcept {
   long depth = 0;
   int at = top;
   for (;;) {
     const long inner = RemoveEntries(at);
-    if (inner < -1) {
+    if (inner < -1 || (inner == -1 && depth == 0)) {
       sys::Close(at);
       return inner + 1;
     }
-    if (inner == -1 && depth == 0) {
-      sys::Close(at);
-      return 0;
+    long next = inner;
+    if (inner >= 0) {
+      g_above[depth % kDeepest] = IdentityOf(at);
+      ++depth;
+    } else {
+      // Up again: read from its beginning, where what was emptied meanwhile comes first. Somebody
+      // who is still alive may have moved the directory, and ".." is a place of his choice then.
+      --depth;
+      next = sys::Openat(at, "..", kOpenDirectory);
+      if (next >= 0 && !(IdentityOf(static_cast<int>(next)) == g_above[depth % kDeepest])) {
+        sys::Close(static_cast<int>(next));
+        next = -EAGAIN;
+      }
     }
-    // Down into the inner directory, or up again: read from its beginning, where what was emptied
-    // meanwhile comes first.
-    const long next = inner >= 0 ? inner : sys::Openat(at, "..", kOpenDirectory);
     sys::Close(at);
     if (next < 0) {
       return next;
     }
     at = static_cast<int>(next);
-    depth += inner >= 0 ? 1 : -1;
   }
 }
 
@@ -120,7 +138,7 @@ long RemoveTree(const char* path) noexcept {
       return top == -ENOENT ? 0 : top;
     }
     const long emptied = Empty(static_cast<int>(top));
-    if (emptied < 0) {
+    if (emptied < 0 && emptied != -EAGAIN) {
       return emptied;
     }
   }

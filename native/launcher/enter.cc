@@ -16,12 +16,15 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
 
 #include "native/base/unique_fd.h"
+#include "native/launcher/channel_send.h"
 #include "native/launcher/packet.h"
 #include "native/linux/syscalls.h"
 #include "native/plan/result.h"
 #include "native/wire/messages.h"
+#include "native/wire/proof.h"
 
 namespace cloister::launcher {
 
@@ -102,21 +105,9 @@ void SendSpawn(int socket, int plan, int proof) {
   request.plan_size = static_cast<std::uint64_t>(status.st_size);
   request.plan_in_memfd = 1;
   request.stdio_count = 4;
-  const int fds[] = {plan, 0, 1, 2, proof};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(fds))] = {};
-  iovec part = {&request, sizeof(request)};
-  msghdr message = {};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof(control);
-  cmsghdr* const header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof(fds));
-  std::memcpy(CMSG_DATA(header), fds, sizeof(fds));
-  if (sendmsg(socket, &message, MSG_NOSIGNAL) < 0) {
-    Refuse("sendmsg", errno);
+  const iovec part = {&request, sizeof(request)};
+  if (const std::optional<Failure> failure = SendToCell(socket, &part, 1, {plan, 0, 1, 2, proof})) {
+    Refuse(failure->syscall, failure->error);
   }
 }
 
@@ -220,7 +211,19 @@ bool Take(const std::uint8_t* packet, std::size_t size, Message* message) {
   return true;
 }
 
-void TakeEvent(int socket, wire::ExitedEvent* exited) {
+// What the kernel confirms is added, and nothing can be added or changed after it.
+void CompleteProof(UniqueFd* proof, const wire::Confirmed& confirmed) {
+  struct stat status = {};
+  if (fstat(proof->Get(), &status) != 0 ||
+      pwrite(proof->Get(), &confirmed, sizeof(confirmed), status.st_size) != sizeof(confirmed) ||
+      fcntl(proof->Get(), F_ADD_SEALS, wire::kAllSeals) != 0) {
+    // With this process its cell ends.
+    Refuse("proof", errno);
+  }
+  proof->Reset();
+}
+
+void TakeEvent(int socket, UniqueFd* proof, wire::ExitedEvent* exited) {
   static std::uint8_t buffer[wire::kLargestPacket];
   Packet packet;
   const Received received = Receive(socket, buffer, sizeof(buffer), &packet);
@@ -237,6 +240,10 @@ void TakeEvent(int socket, wire::ExitedEvent* exited) {
   }
   if (header.type == wire::Type::kFailed && Take(buffer, packet.size, &failed)) {
     FailedStart(failed);
+  }
+  wire::StartedEvent started = {};
+  if (header.type == wire::Type::kStarted && Take(buffer, packet.size, &started)) {
+    CompleteProof(proof, started.confirmed);
   }
   if (header.type == wire::Type::kExited) {
     Take(buffer, packet.size, exited);
@@ -273,7 +280,7 @@ void Enter(int plan, int proof, int (*serve)()) {
   }
   SendSpawn(socket, plan, proof);
   close(plan);
-  close(proof);
+  UniqueFd kept_proof(proof);
   wire::ExitedEvent exited = {};
   for (;;) {
     pollfd watched[] = {{socket, POLLIN, 0}, {signals, POLLIN, 0}};
@@ -282,7 +289,7 @@ void Enter(int plan, int proof, int (*serve)()) {
       TakeSignal(signals, socket);
     }
     if (watched[0].revents != 0) {
-      TakeEvent(socket, &exited);
+      TakeEvent(socket, &kept_proof, &exited);
     }
   }
 }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <ctime>
 
 #include "native/limits/process_tree.h"
 
@@ -25,6 +26,21 @@ std::vector<pid_t> Strangers(const std::vector<pid_t>& known) {
   return children;
 }
 
+// False when some do not end: they sleep in the kernel, and the launcher has others to look after.
+bool AwaitEnds(std::vector<pid_t> strangers) {
+  constexpr int kPatienceMs = 1000;
+  constexpr timespec kMillisecond = {0, 1000000};
+  for (int waited = 0; waited < kPatienceMs; ++waited) {
+    std::erase_if(strangers,
+                  [](pid_t pid) { return waitpid(pid, nullptr, __WALL | WNOHANG) != 0; });
+    if (strangers.empty()) {
+      return true;
+    }
+    nanosleep(&kMillisecond, nullptr);
+  }
+  return false;
+}
+
 }  // namespace
 
 void EndOrphans(const std::vector<pid_t>& known) {
@@ -34,8 +50,8 @@ void EndOrphans(const std::vector<pid_t>& known) {
     for (const pid_t stranger : strangers) {
       kill(stranger, SIGKILL);
     }
-    for (const pid_t stranger : strangers) {
-      waitpid(stranger, nullptr, __WALL);
+    if (!AwaitEnds(strangers)) {
+      return;
     }
     strangers = Strangers(known);
   }

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "native/wire/descriptor_message.h"
 #include "native/wire/messages.h"
 
 namespace cloister::launcher {
@@ -56,22 +57,9 @@ Received Receive(int socket, std::uint8_t* buffer, std::size_t capacity, Packet*
 }
 
 int SendPacket(int socket, const void* data, std::size_t size, int fd) {
-  iovec part = {const_cast<void*>(data), size};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  msghdr message = {};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  if (fd >= 0) {
-    message.msg_control = control;
-    message.msg_controllen = sizeof(control);
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    std::memcpy(CMSG_DATA(header), &fd, sizeof(fd));
-  }
+  const wire::DescriptorMessage message(data, size, fd);
   // A packet of this kind of socket is sent whole or not at all.
-  return sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? errno : 0;
+  return sendmsg(socket, message.Get(), MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? errno : 0;
 }
 
 }  // namespace cloister::launcher

@@ -122,7 +122,12 @@ Aside Scratch::Remove() {
   if (rmdir(path_.c_str()) == 0 || errno == ENOENT) {
     return {};
   }
-  return RunAside(lock_.Get(), [this] { child::RemoveTree(path_.c_str()); });
+  Aside remover = RunAside(lock_.Get(), [this] { child::RemoveTree(path_.c_str()); });
+  if (!remover.pidfd.Valid()) {
+    // No process to be had: then here, and others wait.
+    child::RemoveTree(path_.c_str());
+  }
+  return remover;
 }
 
 void Scratch::RemoveAndWait() {

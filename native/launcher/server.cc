@@ -150,6 +150,7 @@ void Server::HandleEvent(std::uint64_t tag, std::uint32_t events) {
   }
   if (tag == kSpareTag) {
     spares_.Collect();
+    LookForOrphans();
     return;
   }
   if (tag == kMountsTag) {

@@ -52,6 +52,7 @@ class Server {
   void HandleCall(Cell* cell, const SeccompNotification& call);
   void InitEnded(Cell* cell);
   bool ClearScratch(Cell* cell);
+  void LookForOrphans();
   [[nodiscard]] std::vector<pid_t> Children() const;
   void ReportEnd(Cell* cell, const rusage& usage);
   void TellEnd(Cell* cell, const rusage& usage);
@@ -77,6 +78,7 @@ class Server {
   std::optional<Failure> facts_failure_;
   HostIdPool ids_;
   SpareMaker spares_{&ids_};
+  bool orphans_possible_ = false;
   Groups groups_;
   // Removes what is left of earlier launchers; started with the first scratch directory.
   std::optional<Aside> sweeper_;

@@ -195,6 +195,15 @@ std::vector<pid_t> Server::Children() const {
   return children;
 }
 
+// What got away from a keeper, or was left by one that was killed, is this process's child now. Not
+// while a spare process is being made, which nobody knows yet.
+void Server::LookForOrphans() {
+  if (orphans_possible_ && !spares_.IsMaking()) {
+    orphans_possible_ = false;
+    EndOrphans(Children());
+  }
+}
+
 // False while somebody is at it: then it is that one's end that is waited for.
 bool Server::ClearScratch(Cell* cell) {
   if (cell->scratch == nullptr) {
@@ -225,9 +234,8 @@ void Server::InitEnded(Cell* cell) {
     // Nothing of it can be late any more.
     cell->ending_ns = cell->deadline_ns = 0;
     cell->watch.Stop();
-    if (cell->has_keeper && info.si_code != CLD_EXITED) {
-      EndOrphans(Children());
-    }
+    orphans_possible_ = orphans_possible_ || cell->has_keeper;
+    LookForOrphans();
     if (!ClearScratch(cell)) {
       return;
     }

@@ -45,6 +45,8 @@ class SpareMaker {
   void CommandRuns();
   // The helper's answer has arrived.
   void Collect();
+  // Between the order and the answer there may be a process that only the helper knows.
+  [[nodiscard]] bool IsMaking() const { return ordered_channel_.Valid(); }
 
   // The spare process, if it is of this kind and alive.
   std::optional<FirstProcess> Take(const wire::Preparation& preparation, const plan::Plan& plan);

@@ -60,7 +60,9 @@ int Watch(int socket) {
     return 1;
   }
   const int flags = fcntl(events.Get(), F_GETFL);
-  fcntl(events.Get(), F_SETFL, flags | O_NONBLOCK);
+  if (flags < 0 || fcntl(events.Get(), F_SETFL, flags | O_NONBLOCK) != 0) {
+    return 1;  // it would hold up the calls that it is asked about
+  }
   char byte = 0;
   UniqueFd asking;
   if (!Await(socket, &byte, sizeof(byte), &asking)) {

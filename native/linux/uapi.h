@@ -166,6 +166,15 @@ inline constexpr std::uint32_t kSeccompContinue = 1;
 // NO_SETUID_FIXUP; KEEP_CAPS only locked (it clears itself); NO_CAP_AMBIENT_RAISE.
 inline constexpr unsigned long kSecurebitsLocked = 0x01 | 0x02 | 0x04 | 0x08 | 0x20 | 0x40 | 0x80;
 
+// struct linux_dirent64 (getdents(2)).
+struct DirectoryEntry {
+  std::uint64_t inode;
+  std::int64_t offset;
+  std::uint16_t size;
+  std::uint8_t type;
+  char name[1];
+};
+
 }  // namespace cloister::uapi
 
 #endif  // CLOISTER_LINUX_UAPI_H_

@@ -9,9 +9,10 @@
 
 #include <cerrno>
 #include <cstddef>
-#include <cstring>
+#include <cstdint>
 
 #include "native/linux/signals.h"
+#include "native/wire/descriptor_message.h"
 
 namespace cloister::threads {
 
@@ -35,20 +36,9 @@ void Store(std::int32_t* word, std::int32_t value) {
 }
 
 bool SendDescriptor(int socket, int descriptor) {
-  char byte = 0;
-  iovec part = {&byte, 1};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  msghdr message = {};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof(control);
-  cmsghdr* header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(sizeof(int));
-  std::memcpy(CMSG_DATA(header), &descriptor, sizeof(int));
-  return sys::Call(SYS_sendmsg, socket, sys::Arg(&message), MSG_NOSIGNAL) == 1;
+  const char byte = 0;
+  const wire::DescriptorMessage message(&byte, 1, descriptor);
+  return sys::Call(SYS_sendmsg, socket, sys::Arg(message.Get()), MSG_NOSIGNAL) == 1;
 }
 
 }  // namespace
@@ -96,8 +86,11 @@ void Handover::Begin() noexcept {
 bool Handover::Finish(int listener) noexcept {
   shared_.listener = listener;
   Store(&shared_.phase, kHere);
+  // Counted, since the filter may not let the time be asked for. Should the other process have been
+  // killed, this one is not to stand still for ever, with all of its threads: some seconds.
+  constexpr std::uint64_t kMostLooks = 4000000000;
   std::int32_t phase = kHere;
-  while (phase == kHere) {
+  for (std::uint64_t looks = 0; phase == kHere && looks < kMostLooks; ++looks) {
     phase = Load(&shared_.phase);
   }
   return phase == kSent;

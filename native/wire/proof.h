@@ -1,5 +1,8 @@
 // What a program finds in its descriptor 3 when enterCell runs it again: that it is inside, and
-// what is in force. A sealed memfd: an environment variable or a file could be anybody's.
+// what is in force. A memfd: an environment variable or a file could be anybody's.
+//
+// The text of lib/cell/enter.ts, and after it wire::Confirmed, which the process outside adds when
+// the cell has told what the kernel says of it; then it is sealed, and complete.
 
 #ifndef CLOISTER_WIRE_PROOF_H_
 #define CLOISTER_WIRE_PROOF_H_

@@ -245,9 +245,10 @@ describe.each(USERS)('enterCell, as %s', (user) => {
     const forge = `
 import fcntl, json, os, sys
 outside = {'mount': os.readlink('/proc/self/ns/mnt'), 'pid': os.readlink('/proc/self/ns/pid')}
-enforcement = {'namespaces': ['mount', 'pid'], 'noNewPrivileges': True, 'seccomp': None}
+enforcement = {'namespaces': ['mount', 'pid'], 'noNewPrivileges': True, 'seccomp': None, 'landlock': None}
+expected = {'capabilities': [], 'namespaces': ['mount', 'pid'], 'ownTree': True, 'landlock': None, 'instructions': 9}
 memory = os.memfd_create('cloister-cell', os.MFD_ALLOW_SEALING)
-os.write(memory, json.dumps({'version': 1, 'outside': outside, 'enforcement': enforcement}).encode())
+os.write(memory, json.dumps({'version': 2, 'outside': outside, 'expected': expected, 'enforcement': enforcement}).encode() + bytes(48))
 fcntl.fcntl(memory, 1033, 15)
 os.dup2(memory, 3)
 os.execv(sys.argv[1], sys.argv[1:])
@@ -256,7 +257,7 @@ os.execv(sys.argv[1], sys.argv[1:])
       ...(user === 'nobody' ? { uid: idOf(user), gid: idOf(user) } : {}),
     });
     expect((await finish(forged)).lines).toEqual([
-      'ERR_CLOISTER_SETUP: cannot enter a cell: the kernel does not confirm mount namespace, pid namespace, no_new_privs',
+      'ERR_CLOISTER_SETUP: cannot enter a cell: the kernel does not confirm mount namespace, pid namespace, no_new_privs, root file system, system call filter',
     ]);
   });
 });

@@ -44,6 +44,11 @@ const LEFT: [title: string, reason: RegExp, script: string][] = [
     `for (let i = 0; i < 60; i++) { fs.mkdirSync('d'.repeat(100)); process.chdir('d'.repeat(100)); } done();`,
   ],
   [
+    'a directory that may be read and not entered, for as long as somebody looks',
+    /cannot be looked at|has the permissions 400/,
+    `fs.mkdirSync('d'); fs.writeFileSync('d/f', ''); fs.chmodSync('d', 0o400); await new Promise((r) => setTimeout(r, 1500)); done();`,
+  ],
+  [
     'directories that nobody may enter',
     /has the permissions|leads outside/,
     `fs.mkdirSync('x/y/z', { recursive: true }); fs.symlinkSync('../..', 'x/l'); fs.chmodSync('x/y', 0); done();`,
