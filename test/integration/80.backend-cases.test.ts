@@ -142,6 +142,33 @@ describe.each(COMBINATIONS)('backend $backend, as $user', ({ user, backend }) =>
     expect(result).toEqual(['refused', 'connected']);
   });
 
+  it('sends no datagram out, which Landlock knows nothing of', async () => {
+    const script =
+      'import socket,sys\ntry: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(sys.argv[2].encode(), ("127.0.0.1", int(sys.argv[1])))\nexcept OSError: pass';
+    const result = await inSubprocess(
+      async ({ runIsolated, events, waitFor, data }) => {
+        const { createSocket } = process.getBuiltinModule('node:dgram');
+        const server = createSocket('udp4').bind(0, '127.0.0.1');
+        await events.once(server, 'listening');
+        const heard: string[] = [];
+        server.on('message', (message) => heard.push(String(message)));
+        const given = data as { script: string; backend: 'auto' };
+        // What 'none' had sent would have come before it.
+        for (const net of ['none', 'host'] as const) {
+          await runIsolated('python3', ['-c', given.script, String(server.address().port), net], {
+            backend: given.backend,
+            net,
+          });
+        }
+        await waitFor(() => heard.includes('host'));
+        server.close();
+        return heard;
+      },
+      { user, data: { script, backend } },
+    );
+    expect(result).toEqual(['host']);
+  });
+
   it('holds limits of time, output, processor time and memory', async () => {
     expect(await run('sleep', ['20'], { limits: { wallTime: 100 } })).toMatchObject({ reason: 'wall-time' });
     expect(await run('yes', [], { limits: { output: '64KiB' } })).toMatchObject({ reason: 'output' });
