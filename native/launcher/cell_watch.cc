@@ -21,6 +21,8 @@ constexpr std::uint64_t kBytesPerMillisecond = 8UL * 1024 * 1024;
 constexpr std::uint64_t kShortestPause = 2 * kMillisecond;
 constexpr std::uint64_t kLongestMemoryPause = 50 * kMillisecond;
 constexpr std::uint64_t kLongestCpuPause = 1000 * kMillisecond;
+// About a second: a cell that cannot be looked at is not held to its limits, and does not go on.
+constexpr int kMostLooksInVain = 500;
 // At most one tenth of a processor is spent on looking.
 constexpr std::uint64_t kPausePerLook = 9;
 
@@ -63,10 +65,17 @@ wire::EndCause CellWatch::Check() {
   const std::uint64_t begin = sys::MonotonicNow();
   const bool sampled_memory = limits_.memory != 0 && !limits_.memory_by_group;
   const bool sampled_cpu = limits_.cpu_time_ns != 0 && !limits_.cpu_time_by_group;
-  // Nothing: it is ending, and its end tells the rest.
-  const limits::TreeUse tree = sampled_memory || sampled_cpu
-                                   ? limits::MeasureTree(init_).value_or(limits::TreeUse())
-                                   : limits::TreeUse();
+  limits::TreeUse tree;
+  if (sampled_memory || sampled_cpu) {
+    const std::optional<limits::TreeUse> seen = limits::MeasureTree(init_);
+    if (!seen) {
+      // It is ending, and its end tells the rest; or this process cannot look any more.
+      next_check_ns_ = begin + kShortestPause;
+      return ++looks_in_vain_ < kMostLooksInVain ? wire::EndCause::kNone : wire::EndCause::kKilled;
+    }
+    looks_in_vain_ = 0;
+    tree = *seen;
+  }
   std::uint64_t left = UINT64_MAX;
   if (sampled_memory) {
     left = MemoryLeftNs(tree.resident);

@@ -65,6 +65,7 @@ class CellWatch {
   limits::CpuUse at_start_;
   limits::TreeUse seen_;
   std::uint64_t next_check_ns_ = 0;
+  int looks_in_vain_ = 0;
 };
 
 }  // namespace cloister::launcher
