@@ -67,10 +67,9 @@ function currentPlanner(host: HostInfo): Planner {
 function decide<Request extends SpawnRequest>(request: Request): CellStart<Request> {
   const host = hostInfo();
   const { listener } = host.features;
-  const maker = currentPlanner(host);
-  const shared = maker.shared(request.policy);
-  const filtering = cellFiltering(request.policy, commandPaths(request), { listener, shared });
-  const { plan, enforcement, workDirectories } = maker.compile(request, filtering);
+  const { plan, filtering, enforcement, workDirectories } = currentPlanner(host).compile(request, (shared) =>
+    cellFiltering(request.policy, commandPaths(request), { listener, shared }),
+  );
   const described = plan.violations?.answer === 'kill' && plan.violations.reported;
   return {
     request,

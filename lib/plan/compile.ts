@@ -40,9 +40,12 @@ export class Planner {
   /**
    * @throws ERR_CLOISTER_POLICY where the policy does not fit the host's files; ERR_CLOISTER_NOT_FOUND for a path that is not there;
    * ERR_CLOISTER_UNSUPPORTED for what this machine cannot enforce.
-   * @param filtering null: no filter; for tests of what is planned without one.
+   * @param filterFor the filter of a cell that shares this with the host; null: none, for tests of what is planned without one.
    */
-  compile(request: SpawnRequest, filtering: Filtering | null = null): Compiled {
+  compile<Filter extends Filtering | null>(
+    request: SpawnRequest,
+    filterFor: (shared: Shared) => Filter,
+  ): Compiled & { readonly filtering: Filter } {
     const { policy } = request;
     this.#mounts ??= mountTable(this.#host.files.mounts());
     const context = planContext(this.#host, this.#mounts, policy);
@@ -52,6 +55,7 @@ export class Planner {
     requireProc(context);
     const scoped = planScopes(context, policy, namespaces);
     const limits = planLimits(context, policy);
+    const filtering = filterFor(planShared(context, policy, namespaces));
     const violations = filtering?.violations ?? null;
     context.missing.push(...(filtering?.missing ?? []));
     const wish = { scoped, violations, tcp: policy.tcp };
@@ -81,7 +85,8 @@ export class Planner {
         cwd: files.cwd,
       },
     };
-    return { plan, enforcement: expected(context, plan, limits), workDirectories: files.workDirectories };
+    const { workDirectories } = files;
+    return { plan, filtering, enforcement: expected(context, plan, limits), workDirectories };
   }
 
   #planOwnTree(context: PlanContext, policy: CellPolicy, wish: DomainWish): PlannedFiles {
@@ -89,13 +94,6 @@ export class Planner {
     const landlock = planDomain(context, mounts, wish);
     const { environment, cwd } = policy;
     return { mounts, landlock, scratch: null, environment, cwd, workDirectories };
-  }
-
-  /** What a cell of this policy shares with the host: for its filter, which is to be made before the plan. */
-  shared(policy: CellPolicy): Shared {
-    this.#mounts ??= mountTable(this.#host.files.mounts());
-    const context = planContext(this.#host, this.#mounts, policy);
-    return planShared(context, policy, planNamespaces(context, policy));
   }
 
   #planMounts(

@@ -198,10 +198,9 @@ export function plan(options: SpawnOptions = {}, machine: FakeMachine = {}, comm
   const request = parseSpawn(command, [], options, machine.caller ?? USER);
   const { pledge, seccomp } = request.policy;
   const { listener } = host.features;
-  const planner = new Planner(host);
-  const filtering =
+  return new Planner(host).compile(request, (shared) =>
     pledge === null && seccomp === null
       ? null
-      : cellFiltering(request.policy, commandPaths(request), { listener, shared: planner.shared(request.policy) });
-  return planner.compile(request, filtering);
+      : cellFiltering(request.policy, commandPaths(request), { listener, shared }),
+  );
 }

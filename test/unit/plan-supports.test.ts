@@ -136,7 +136,8 @@ describe('degraded', () => {
 
   test('brings no missing part over to the next plan', () => {
     const planner = new Planner(planHost(MACHINES['Landlock 5']));
-    const compile = (options: SpawnOptions) => planner.compile(parseSpawn('x', [], options, USER)).enforcement.missing;
+    const compile = (options: SpawnOptions) =>
+      planner.compile(parseSpawn('x', [], options, USER), () => null).enforcement.missing;
     expect(compile({ net: 'host', onUnsupported: 'degrade' })).toHaveLength(1);
     expect(compile({})).toEqual([]);
   });
@@ -165,7 +166,7 @@ describe('the expected enforcement', () => {
   test('has the filter of every cell, where there is one', () => {
     const policies = [{ defaultAction: 'allow', rules: [] }] as const;
     const filtering = { policies, violations: null, missing: [] };
-    const { plan: cell, enforcement } = new Planner(planHost()).compile(parseSpawn('x', [], {}, USER), filtering);
+    const { plan: cell, enforcement } = new Planner(planHost()).compile(parseSpawn('x', [], {}, USER), () => filtering);
     expect(cell.filter).toBe(policies);
     expect(enforcement.seccomp).toEqual({ filters: 1, instructions: 0 });
   });
@@ -306,6 +307,7 @@ describe('the command', () => {
   test('gets its arguments, its name, its directory and its terminal', () => {
     const { plan: cell } = new Planner(planHost()).compile(
       parseSpawn('x', ['a', ''], { argv0: '-x', cwd: '/tmp', pty: { columns: 80, rows: 24 } }, USER),
+      () => null,
     );
     expect(cell.command).toMatchObject({ name: 'x', argv: ['-x', 'a', ''], cwd: '/tmp' });
     expect(cell.terminal).toEqual({ columns: 80, rows: 24 });
@@ -326,7 +328,7 @@ describe('the command', () => {
 describe('a plan', () => {
   test('is the same when it is made twice, and is not changed by another', () => {
     const planner = new Planner(planHost());
-    const compile = (options: SpawnOptions) => planner.compile(parseSpawn('x', [], options, USER)).plan;
+    const compile = (options: SpawnOptions) => planner.compile(parseSpawn('x', [], options, USER), () => null).plan;
     const first = structuredClone(compile({}));
     compile({
       unveil: { '/srv': 'rwc', '/usr/share': '' },
@@ -342,7 +344,7 @@ describe('a plan', () => {
     const planner = new Planner(planHost());
     const passwd = (uid: number): unknown =>
       planner
-        .compile(parseSpawn('x', [], { user: { uid } }, USER))
+        .compile(parseSpawn('x', [], { user: { uid } }, USER), () => null)
         .plan.mounts.find((operation) => 'path' in operation && operation.path === 'etc/passwd');
     expect(passwd(5)).toMatchObject({ content: expect.stringContaining(':5:') as unknown });
     expect(passwd(6)).toMatchObject({ content: expect.stringContaining(':6:') as unknown });
