@@ -32,6 +32,7 @@ class DescriptorMessage {
   // It points into itself.
   DescriptorMessage(const DescriptorMessage&) = delete;
   DescriptorMessage& operator=(const DescriptorMessage&) = delete;
+  ~DescriptorMessage() = default;
 
   [[nodiscard]] const msghdr* Get() const noexcept { return &message_; }
 
