@@ -1,6 +1,7 @@
 /**
  * The Landlock domain of a cell. Every cell is fenced in: beyond its own root nothing can be opened, not even through a descriptor that somebody hands
- * in. Where letters of unveil(2) say more than a mount can, creating or writing is granted place by place.
+ * in. Opening for writing is granted place by place, since a read-only mount does not keep anybody from writing to the named pipes in it; and where
+ * letters of unveil(2) say more than a mount can, so are creating and truncating.
  */
 
 import type { Permissions } from '../policy/valid.js';
@@ -40,8 +41,8 @@ export function fenceHolds({ read, write, create }: Permissions, abi: number): b
 }
 
 /**
- * The rights of a cell with these mounts. A right holds for everything below the place that it is granted at (landlock(7)): null where a restricted
- * directory lies below a place that must have more.
+ * The rights of a cell with these mounts. A right holds for everything below the place that it is granted at (landlock(7)): a conflict where a
+ * restricted directory lies below a place that must have more.
  *
  * @param readable what may be read when nothing else may; a place that is not there is nobody's loss. Null: all of the cell.
  */
@@ -57,18 +58,20 @@ export function planFence(
   const handledFs = (Object.keys(FS_RIGHTS) as FsRight[]).filter((right) => FS_RIGHTS[right].abi <= abi);
   const distinguished = handledFs.filter(
     (right) =>
+      right === 'write-file' ||
       restricted.some(({ permissions }) => !permissions.create && CREATING.includes(right)) ||
       restricted.some(({ permissions }) => !permissions.write && WRITING.includes(right)),
   );
   const withheld = readable === null ? distinguished : [...distinguished, ...READING];
   const everywhere = { path: '/', rights: handledFs.filter((right) => !withheld.includes(right)) };
   const reading = (readable ?? []).map((path) => ({ path, rights: READING, optional: true }) as const);
-  if (distinguished.length === 0) {
-    return { handledFs, rules: [everywhere, ...reading] };
-  }
   const own = new Set(restricted.map(({ path }) => path));
   const writable = writablePlaces(mounts).filter((path) => !own.has(path));
-  const conflict = restricted.find(({ path }) => writable.some((place) => isWithin(path, place)));
+  const conflict = restricted.find(
+    (inner) =>
+      writable.some((place) => isWithin(inner.path, place)) ||
+      restricted.some((outer) => allowsMoreBelow(outer, inner)),
+  );
   if (conflict !== undefined) {
     return { conflict };
   }
@@ -77,7 +80,8 @@ export function planFence(
     rules: [
       everywhere,
       ...reading,
-      ...writable.map((path) => ({ path, rights: distinguished })),
+      // One that the cell's user cannot reach is no use to it.
+      ...writable.map((path) => ({ path, rights: distinguished, optional: true })),
       ...restricted.map(({ path, permissions }) => ({
         path,
         rights: distinguished.filter((right) =>
@@ -88,14 +92,19 @@ export function planFence(
   };
 }
 
-/** Where the mounts let something be written. /dev counts for its devices. */
+function allowsMoreBelow(outer: Restricted, inner: Restricted): boolean {
+  const more = (letter: 'write' | 'create'): boolean => outer.permissions[letter] && !inner.permissions[letter];
+  return outer !== inner && isWithin(inner.path, outer.path) && (more('write') || more('create'));
+}
+
+/** Where the mounts let something be written. Devices are written to whatever their mount says. */
 function writablePlaces(mounts: readonly MountOperation[]): string[] {
   const sealed = new Set(mounts.flatMap((operation) => (operation.kind === 'seal' ? [operation.at.path] : [])));
   return mounts.flatMap((operation) => {
     const writes =
       operation.kind === 'dev' ||
       (operation.kind === 'tmpfs' && !sealed.has(operation.at.path)) ||
-      (operation.kind === 'bind' && operation.writable) ||
+      (operation.kind === 'bind' && (operation.writable || operation.devices)) ||
       (operation.kind === 'overlay' && operation.upper !== undefined);
     return writes && operation.at.in === 'root' ? [operation.at.path] : [];
   });

@@ -103,8 +103,9 @@ function hidingGrants({ files }: PlanContext, tree: Tree, path: string, at: stri
     path,
     apply: () => {
       const location = tree.locate(path);
-      const covered = location.missing.length === 0 ? target(location).mount?.kind === 'mask' : hidden;
-      if (!covered) {
+      // What is granted below may have made more than a mask of it: covering it once more would take that away.
+      const same = location.missing.length > 0 || placeOf(location) === placeOf(tree.locate(real));
+      if (!hidden || !same) {
         hide(tree, path, at);
       }
     },

@@ -4,7 +4,7 @@ import path from 'node:path';
 
 import { describe, expect, it } from 'vitest';
 
-import { deedsInCell, inCells, refusal, shell } from '../support/cells.js';
+import { deedsInCell, inCells, refusal, shell, tryCells } from '../support/cells.js';
 import { deedsProgram } from '../support/deeds.js';
 import { USERS } from '../support/in-subprocess.js';
 import { listing, scratch } from '../support/scratch.js';
@@ -119,6 +119,52 @@ describe.each(USERS)('unveil in a cell, as %s', (user) => {
       'OK',
     ]);
     expect(listing(folder)).toEqual(before);
+  });
+
+  it('lets named pipes be written to only with w', async () => {
+    const folder = scratch(user, { 'd/pipe': 'fifo' }, '/var/tmp');
+    const args = [`write,${folder}/d/pipe`];
+    // Without a reader the one that is let through gets ENXIO (fifo(7)).
+    const table = { r: 'EACCES', rx: 'EACCES', rc: 'EACCES', rw: 'ENXIO', rwc: 'ENXIO' };
+    const mounts = [{ type: 'bind', source: `${folder}/d/pipe`, target: '/pipe', writable: false }] as const;
+    const own = ['write,/pipe', 'mknod,/tmp/own,p,0,0,600', 'write,/tmp/own'];
+    const results = await inCells(user, [
+      ...Object.keys(table).map((letters) => ({ args, options: { unveil: { [`${folder}/d`]: letters } } })),
+      { args: own, options: { mounts } },
+    ]);
+    const [last, ...first] = results.map(({ deeds }) => Object.values(deeds)).reverse();
+    expect(first.reverse().flat()).toEqual(Object.values(table));
+    expect(last).toEqual(['EACCES', 'OK', 'ENXIO']);
+  });
+
+  it('refuses letters that an outer entry would widen', async () => {
+    const folder = scratch(user, { 'a/b/file': 'text' }, '/var/tmp');
+    const nested = (outer: string, inner: string) => ({ unveil: { [`${folder}/a`]: outer, [`${folder}/a/b`]: inner } });
+    const args = [`put,${folder}/a/b/file,TEXT`, `create,${folder}/a/b/new`];
+    const [narrower, other, alike] = await tryCells(user, [
+      { args, options: nested('rw', 'rc') },
+      { args, options: nested('rc', 'rw') },
+      { args, options: nested('rw', 'rw') },
+    ]);
+    for (const refused of [narrower, other]) {
+      expect(refused).toMatchObject({ code: 'ERR_CLOISTER_UNSUPPORTED' });
+      expect(refused).toHaveProperty('message', expect.stringContaining(`unveil["${folder}/a/b"]`));
+    }
+    expect(alike).toMatchObject({ deeds: { [args[0] ?? '']: 'OK', [args[1] ?? '']: 'EACCES' } });
+  });
+
+  it('shows what is granted below a hidden place, by whatever name that is hidden', async () => {
+    const folder = scratch(user, { 'real/secret': 'x', 'real/shown/file': 'y', alias: '-> real' });
+    const args = [`read,${folder}/real/shown/file`, `read,${folder}/alias/shown/file`, `read,${folder}/real/secret`];
+    const hidden = (...names: string[]) => Object.fromEntries(names.map((name) => [`${folder}/${name}`, '']));
+    const cells = await inCells(
+      user,
+      [hidden('alias'), hidden('real'), hidden('alias', 'real')].map((entries) => ({
+        args,
+        options: { unveil: { [folder]: 'r', ...entries, [`${folder}/real/shown`]: 'r' } },
+      })),
+    );
+    expect(cells.map(({ deeds }) => Object.values(deeds))).toEqual(Array(3).fill(['OK', 'OK', 'ENOENT']));
   });
 
   it('hides what a link leads to, under both of its names', async () => {

@@ -30,9 +30,9 @@ export function idOf(user: User): number {
 /** Name to what is there: text is a file's content, `dir` and `-> target` are what they look like, `fifo` and `socket` too. */
 export type Layout = Readonly<Record<string, string>>;
 
-/** A new directory with these files, removed when the test is over. */
-export function scratch(user: User, layout: Layout = {}): string {
-  const folder = mkdtempSync(path.join(os.tmpdir(), 'cloister-test-'));
+/** A new directory with these files, removed when the test is over. `beside`: for tests that /tmp, where cells have something of their own, is in the way of. */
+export function scratch(user: User, layout: Layout = {}, beside: string = os.tmpdir()): string {
+  const folder = mkdtempSync(path.join(beside, 'cloister-test-'));
   onTestFinished(() => {
     rmSync(folder, { recursive: true, force: true });
   });

@@ -72,7 +72,7 @@ describe('a fence', () => {
     expect(planFence(1, BASE, [])).toBeNull();
   });
 
-  test('handles what the kernel knows and grants all of it inside', () => {
+  test('handles what the kernel knows and grants all of it inside, but for writing', () => {
     for (const [abi, last] of [
       [2, 'refer'],
       [3, 'truncate'],
@@ -81,8 +81,19 @@ describe('a fence', () => {
     ] as const) {
       const planned = fence(abi, BASE);
       expect(planned.handledFs.at(-1)).toBe(last);
-      expect(planned.rules).toEqual([{ path: '/', rights: planned.handledFs }]);
+      expect(planned.rules).toEqual([
+        { path: '/', rights: planned.handledFs.filter((right) => right !== 'write-file') },
+        { path: '/dev', rights: ['write-file'], optional: true },
+        { path: '/tmp', rights: ['write-file'], optional: true },
+      ]);
     }
+  });
+
+  test('lets nothing be opened for writing where a mount is read-only, devices apart', () => {
+    const device = { ...bind('/null', false), devices: true } as MountOperation;
+    const planned = fence(7, [...BASE, bind('/srv/shown', false), bind('/srv/free', true), device]);
+    const writable = planned.rules.filter(({ rights }) => rights.includes('write-file')).map(({ path }) => path);
+    expect(writable).toEqual(['/dev', '/tmp', '/srv/free', '/null']);
   });
 
   test('withholds creating where only writing is allowed, and nowhere else', () => {
@@ -91,11 +102,9 @@ describe('a fence', () => {
       [...BASE, bind('/srv/data', true), bind('/srv/free', true)],
       restricted('/srv/data', 'rw'),
     );
-    expect(granted(planned, '/')).toEqual(
-      expect.arrayContaining(['read-file', 'write-file', 'truncate', 'refer', 'execute']),
-    );
+    expect(granted(planned, '/')).toEqual(expect.arrayContaining(['read-file', 'truncate', 'refer', 'execute']));
     expect(granted(planned, '/')).not.toContain('make-reg');
-    expect(granted(planned, '/srv/data')).toEqual([]);
+    expect(granted(planned, '/srv/data')).toEqual(['write-file']);
     for (const path of ['/tmp', '/srv/free', '/dev']) {
       expect(granted(planned, path)).toEqual(expect.arrayContaining(['make-reg', 'remove-file']));
     }
@@ -123,6 +132,19 @@ describe('a fence', () => {
     expect(planFence(7, [...BASE, bind('/tmp/data', true)], [place])).toEqual({ conflict: place });
   });
 
+  test.each([
+    ['rw', 'rc'],
+    ['rc', 'rw'],
+  ])('cannot withhold in a place of %s what only that has, for one of %s below', (outer, inner) => {
+    const mounts = [...BASE, bind('/srv', true), bind('/srv/data', true)];
+    const place = restricted('/srv/data', inner);
+    expect(planFence(7, mounts, [restricted('/srv', outer), place])).toEqual({ conflict: place });
+    expect(planFence(7, mounts, [place, restricted('/srv', outer)])).toEqual({ conflict: place });
+    expect(planFence(7, mounts, [restricted('/srv', outer), restricted('/srv/data', outer)])).not.toHaveProperty(
+      'conflict',
+    );
+  });
+
   test('can allow more below', () => {
     const mounts = [...BASE, bind('/srv/data', true), bind('/srv/data/new', true)];
     const planned = fence(7, mounts, restricted('/srv/data', 'rw'));
@@ -141,8 +163,8 @@ describe('reading withheld', () => {
     expect(planned.handledFs).toEqual(expect.arrayContaining(READ));
     expect(planned.rules[0]?.path).toBe('/');
     expect(planned.rules[0]?.rights).not.toEqual(expect.arrayContaining(['read-file']));
-    expect(planned.rules[0]?.rights).toEqual(expect.arrayContaining(['execute', 'write-file', 'make-reg', 'refer']));
-    expect(planned.rules.slice(1)).toEqual([
+    expect(planned.rules[0]?.rights).toEqual(expect.arrayContaining(['execute', 'truncate', 'make-reg', 'refer']));
+    expect(planned.rules.slice(1, 3)).toEqual([
       { path: '/usr/lib', rights: READ, optional: true },
       { path: '/etc/ld.so.cache', rights: READ, optional: true },
     ]);
