@@ -5,6 +5,7 @@
 // and may use clone3(2), credentials and parent-death signals in ways that a process with threads
 // cannot.
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -13,6 +14,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "native/base/unique_fd.h"
 #include "native/launcher/enter.h"
 #include "native/launcher/server.h"
 #include "native/launcher/watch.h"
@@ -56,8 +58,22 @@ void RaiseDescriptorLimit() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+// A service that the kernel spares when memory runs out (proc_pid_oom_score_adj(5)) hands that
+// down. With -1000 not even the limit of a control group ends a process: it hangs in its
+// allocation. While this process is dumpable, the file is its own.
+void BeAnOrdinaryVictim() {
+  constexpr char kFile[] = "/proc/self/oom_score_adj";
+  const cloister::UniqueFd score(open(kFile, O_RDWR | O_CLOEXEC));
+  char text[16] = {};
+  // Without /proc there is nothing to be had. Raising it needs no privilege.
+  if (score.Valid() && read(score.Get(), text, sizeof(text) - 1) > 0 && text[0] == '-') {
+    [[maybe_unused]] const ssize_t written = write(score.Get(), "0", 1);
+  }
+}
+
 int Serve() {
   TakeSignals();
+  BeAnOrdinaryVictim();
   // Out of the caller's session and process group: Ctrl-C at its terminal is not for us.
   setsid();
   if (chdir("/") != 0 || prctl(PR_SET_DUMPABLE, 0) != 0) {

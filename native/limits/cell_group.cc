@@ -123,6 +123,11 @@ std::optional<Failure> CellGroup::LimitMemory(std::uint64_t bytes) {
   } else if (error != 0) {
     return LimitsFailure(error, "write", directory + "/memory.memsw.limit_in_bytes");
   }
+  // Version 1 counts the buffers of TCP sockets apart (deprecated since Linux 6.12).
+  if (std::optional<Failure> failure =
+          WriteIfThere(directory + "/memory.kmem.tcp.limit_in_bytes", text)) {
+    return failure;
+  }
   return WatchMemory();
 }
 

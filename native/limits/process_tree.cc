@@ -1,6 +1,7 @@
 #include "native/limits/process_tree.h"
 
 #include <dirent.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "native/limits/control_files.h"
+#include "native/linux/syscalls.h"
 
 namespace cloister::limits {
 
@@ -77,6 +79,50 @@ std::uint64_t Kibibytes(const std::string& text, const char* name) {
   return NumberAfter(text, name).value_or(0) * kKibibyte;
 }
 
+// A process whose first thread has ended goes on with its others, and shows its memory only there.
+std::string OfLivingThread(pid_t pid, std::uint64_t threads, const char* file, const char* wanted) {
+  std::string text = ReadFile(ProcPath(pid, file)).value_or("");
+  if (threads <= 1 || NumberAfter(text, wanted)) {
+    return text;
+  }
+  const std::string tasks = ProcPath(pid, "/task/");
+  for (const std::string& thread : ThreadsOf(tasks)) {
+    std::string other = ReadFile(tasks + thread + file).value_or("");
+    if (NumberAfter(other, wanted)) {
+      return other;
+    }
+  }
+  return text;
+}
+
+std::string Status(pid_t pid, std::uint64_t threads) {
+  return OfLivingThread(pid, threads, "/status", "VmRSS");
+}
+
+// What the kernel spends on page tables is not in the resident set: a page in each stretch of 2 MiB
+// costs twice its size.
+std::uint64_t Resident(const std::string& status) {
+  return Kibibytes(status, "VmRSS") + Kibibytes(status, "VmSwap") + Kibibytes(status, "VmPTE");
+}
+
+std::uint64_t Proportional(pid_t pid) {
+  const std::uint64_t threads = Field(StatFields(pid), kThreads);
+  const std::string status = Status(pid, threads);
+  const std::string rollup = OfLivingThread(pid, threads, "/smaps_rollup", "Pss");
+  if (rollup.empty()) {
+    // Not ours to look into (init, which is not dumpable), or gone: what its status tells is more.
+    return Resident(status);
+  }
+  return Kibibytes(rollup, "Pss") + Kibibytes(rollup, "SwapPss") + Kibibytes(status, "VmPTE");
+}
+
+// Between vfork(2), or clone(2) with CLONE_VM, and execve(2) two processes have one memory, all of
+// which each of them shows.
+bool HaveOneMemory(pid_t one, pid_t other) {
+  constexpr long kCompareMemory = 1;  // KCMP_VM, linux/kcmp.h
+  return sys::Call(SYS_kcmp, one, other, kCompareMemory, 0, 0) == 0;
+}
+
 // Init and all below it, init first. Nothing when init's own children cannot be listed.
 std::optional<std::vector<pid_t>> Processes(pid_t init) {
   std::vector<pid_t> pids = {init};
@@ -110,8 +156,8 @@ std::optional<TreeUse> MeasureTree(pid_t init) {
     const std::vector<std::string> fields = StatFields(pid);
     user += Field(fields, kChildrenUserTime) + (pid == init ? 0 : Field(fields, kUserTime));
     system += Field(fields, kChildrenSystemTime) + (pid == init ? 0 : Field(fields, kSystemTime));
-    const std::string status = ReadFile(ProcPath(pid, "/status")).value_or("");
-    use.resident += Kibibytes(status, "VmRSS") + Kibibytes(status, "VmSwap");
+    const std::string status = Status(pid, Field(fields, kThreads));
+    use.resident += Resident(status);
     use.largest = std::max(use.largest, Kibibytes(status, "VmHWM"));
   }
   use.user_us = user * 1000000U / kTicks;
@@ -121,15 +167,14 @@ std::optional<TreeUse> MeasureTree(pid_t init) {
 
 std::uint64_t ProportionalMemory(pid_t init) {
   std::uint64_t sum = 0;
+  std::vector<pid_t> counted;
   for (const pid_t pid : Processes(init).value_or(std::vector<pid_t>())) {
-    const std::string rollup = ReadFile(ProcPath(pid, "/smaps_rollup")).value_or("");
-    if (!rollup.empty()) {
-      sum += Kibibytes(rollup, "Pss") + Kibibytes(rollup, "SwapPss");
-      continue;
+    const bool again = std::any_of(counted.begin(), counted.end(),
+                                   [pid](pid_t other) { return HaveOneMemory(pid, other); });
+    if (!again) {
+      counted.push_back(pid);
+      sum += Proportional(pid);
     }
-    // Not ours to look into (init, which is not dumpable), or gone: what its status tells is more.
-    const std::string status = ReadFile(ProcPath(pid, "/status")).value_or("");
-    sum += Kibibytes(status, "VmRSS") + Kibibytes(status, "VmSwap");
   }
   return sum;
 }

@@ -12,7 +12,8 @@
 namespace cloister::limits {
 
 struct TreeUse {
-  // Resident and swapped memory; shared pages count once for each process that has them.
+  // Resident and swapped memory and page tables; shared pages count once for each process that has
+  // them.
   std::uint64_t resident = 0;
   // The most that one of them has had.
   std::uint64_t largest = 0;
@@ -29,8 +30,9 @@ struct TreeUse {
 // errno set, when its children cannot be listed.
 std::optional<TreeUse> MeasureTree(pid_t init);
 
-// Memory with pages that several processes share counted in parts (proc_pid_smaps(5), Pss): slow,
-// as the kernel goes through the page tables.
+// Memory with pages that several processes share counted in parts (proc_pid_smaps(5), Pss), and
+// memory that two processes have as one counted once: slow, as the kernel goes through the page
+// tables.
 std::uint64_t ProportionalMemory(pid_t init);
 
 // Of a process with one thread. Empty as well when they cannot be listed.
