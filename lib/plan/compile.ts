@@ -55,7 +55,7 @@ export class Planner {
     requireProc(context);
     const scoped = planScopes(context, policy, namespaces);
     const limits = planLimits(context, policy);
-    const filtering = filterFor(planShared(context, policy, namespaces));
+    const filtering = filterFor(planShared(context, policy, namespaces, limits.cell));
     const violations = filtering?.violations ?? null;
     context.missing.push(...(filtering?.missing ?? []));
     const wish = { scoped, violations, tcp: policy.tcp };

@@ -6,7 +6,7 @@ import type { Shared } from '../policy/separation.js';
 import type { CellPolicy } from '../policy/valid.js';
 import { landlockAbi, type PlanContext } from './context.js';
 import { SOCKETS_ABI } from './landlock.js';
-import type { NamespaceName, Plan } from './types.js';
+import type { CellLimits, NamespaceName, Plan } from './types.js';
 
 const FEATURES: Readonly<Record<NamespaceName, string>> = {
   user: 'a user namespace',
@@ -103,7 +103,12 @@ function whatIsOpen(
 }
 
 /** What the cell shares with the host although it must not reach it: left to the filter. */
-export function planShared(context: PlanContext, { net }: CellPolicy, namespaces: readonly NamespaceName[]): Shared {
+export function planShared(
+  context: PlanContext,
+  { net }: CellPolicy,
+  namespaces: readonly NamespaceName[],
+  { memory }: CellLimits,
+): Shared {
   const { backend, ownHostId } = context;
   return {
     network: net === 'none' && !namespaces.includes('net'),
@@ -111,5 +116,6 @@ export function planShared(context: PlanContext, { net }: CellPolicy, namespaces
     ipc: !namespaces.includes('ipc'),
     processes: !namespaces.includes('pid') && !ownHostId,
     fileOwner: !backend.ownTree && !ownHostId,
+    unseenMemory: memory?.by === 'sampling',
   };
 }

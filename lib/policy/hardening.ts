@@ -17,7 +17,7 @@ const ENOSYS: SeccompAction = { errno: 'ENOSYS' };
 
 /**
  * Answered as by a kernel that does not have them: every caller has another way.
- * io_uring carries out system calls in the kernel, past any filter; the flags of clone3 and the mode of openat2 are behind a pointer, where a filter
+ * io_uring carries out system calls in the kernel, past any filter; the flags of clone3, the mode of openat2 and the size of setxattrat are behind a pointer, where a filter
  * cannot look; the other ones are remains of old kernels, or tell about mounts and namespaces.
  */
 const MISSING = [
@@ -26,6 +26,7 @@ const MISSING = [
   'io_uring_register',
   'clone3',
   'openat2',
+  'setxattrat',
   'statmount',
   'listmount',
   'listns',
@@ -135,6 +136,12 @@ const NETLINK_KOBJECT_UEVENT = 15;
 const STREAM_PROTOCOLS = [0, 6];
 const DATAGRAM_PROTOCOLS = [0, 1, 17, 58];
 
+/**
+ * Bytes of one extended attribute. A private tmpfs keeps access control lists of up to 64 KiB for each file, in memory that neither its size nor a
+ * control group counts: one of 64 MiB could take gigabytes of the host's. ENOSPC is what a file system with little room for attributes says (xattr(7)).
+ */
+const LARGEST_ATTRIBUTE = 1024;
+
 /** fcntl.h, sys/stat.h. */
 const O_CREAT = 0o100;
 const O_TMPFILE = 0o20000000;
@@ -227,6 +234,11 @@ export function hardeningPolicy({ architectures, refusal = EPERM }: HardeningOpt
         syscalls: 'seccomp',
         action: refusal,
         args: [is(0, SECCOMP_SET_MODE_FILTER), hasBit(1, SECCOMP_FILTER_FLAG_NEW_LISTENER)],
+      },
+      {
+        syscalls: ['setxattr', 'lsetxattr', 'fsetxattr'],
+        action: { errno: 'ENOSPC' },
+        args: [{ index: 3, op: '>', value: LARGEST_ATTRIBUTE }],
       },
       ...setIdRules(refusal),
       ...socketRules(refusal),

@@ -1,5 +1,5 @@
 /**
- * What namespaces keep apart, for cells that lack some of them: refused by the filter instead. Landlock knows files, ports, signals and tracing; it does
+ * What namespaces and control groups keep apart, for cells that lack some of them: refused by the filter instead. Landlock knows files, ports, signals and tracing; it does
  * not see what these calls do.
  */
 
@@ -17,6 +17,8 @@ export interface Shared {
   readonly processes: boolean;
   /** The user who owns files outside: he may change mode, owner, times and attributes of each, and watch his directories, without opening anything. */
   readonly fileOwner: boolean;
+  /** The host's memory, with a limit that is held by looking at processes: what can be had without showing in any of them. */
+  readonly unseenMemory: boolean;
 }
 
 const EPERM: SeccompAction = { errno: 'EPERM' };
@@ -74,6 +76,11 @@ const FILE_OWNER: readonly SeccompRule[] = [
   refused('inotify_add_watch fanotify_mark'),
 ];
 
+/** Memory of a descriptor or of an identifier: nobody need map it to fill it. */
+const UNSEEN_MEMORY: readonly SeccompRule[] = [
+  { syscalls: ['memfd_create', 'memfd_secret', 'shmget'], action: { errno: 'ENOSYS' } },
+];
+
 /** Merged with the cell's other filters: on its own it refuses nothing else. */
 export function separationPolicy(shared: Shared): SeccompPolicy {
   return {
@@ -86,6 +93,7 @@ export function separationPolicy(shared: Shared): SeccompPolicy {
       ...(shared.ipc ? IPC : []),
       ...(shared.processes ? PROCESSES : []),
       ...(shared.fileOwner ? FILE_OWNER : []),
+      ...(shared.unseenMemory ? UNSEEN_MEMORY : []),
     ],
   };
 }

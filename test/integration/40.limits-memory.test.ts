@@ -1,11 +1,13 @@
 import { describe, expect, it } from 'vitest';
 
 import { inCells, refusal, shell } from '../support/cells.js';
-import { USERS } from '../support/in-subprocess.js';
+import { inSubprocess, USERS } from '../support/in-subprocess.js';
 import { groupsOf, touch } from '../support/limits.js';
 
 const MIB = 2 ** 20;
 const python = (script: string) => ({ command: 'python3', args: ['-c', script] });
+/** Mebibytes that a deed has told. */
+const held = (result = ''): number => Number(/^OK:(\d+)$/.exec(result)?.[1]);
 /** What sampling may let pass on a busy machine. */
 const OVERSHOOT = 64 * MIB;
 
@@ -68,6 +70,71 @@ describe.each(USERS)('limits.memory, as %s', (user) => {
     const [result] = await inCells(user, [{ command: 'true', options: { limits: { memory: '64MiB' } } }]);
     expect(result?.enforcement.limits).toEqual({ memory: version === null ? 'sampling' : `cgroup-${version}` });
     expect(result?.enforcement.cgroup).toBe(version);
+  });
+
+  it('counts what a process holds whose first thread has ended', async () => {
+    const [over, under] = await inCells(user, [
+      { args: ['fill-without-leader,300'], options: { limits: { memory: '100MiB' } } },
+      { args: ['fill-without-leader,20'], options: { limits: { memory: '100MiB' } } },
+    ]);
+    expect(over).toMatchObject({ reason: 'memory', stdout: '' });
+    expect(under).toMatchObject({ reason: 'exited', exitCode: 0, stdout: 'held\n' });
+  });
+
+  it('counts memory that two processes have as one, as with vfork, once', async () => {
+    const [result, over] = await inCells(user, [
+      { args: ['fill-and-vfork,60'], options: { limits: { memory: '100MiB' } } },
+      { args: ['fill-and-vfork,120'], options: { limits: { memory: '100MiB' } } },
+    ]);
+    expect(result).toMatchObject({ reason: 'exited', stdout: 'fill-and-vfork,60=OK\n' });
+    expect(over?.reason).toBe('memory');
+  });
+
+  it.each(['fill-memfd,300', 'fill-segments,300'])(
+    '%s is counted, or refused where nobody could see it',
+    async (deed) => {
+      const [limited, unlimited] = await inCells(user, [
+        { args: [deed], options: { limits: { memory: '100MiB' } } },
+        { args: [deed] },
+      ]);
+      if (limited?.enforcement.cgroup === null) {
+        expect(limited.deeds[deed]).toBe('ENOSYS');
+      } else {
+        expect(limited?.reason).toBe('memory');
+      }
+      expect(unlimited?.deeds[deed]).toBe('OK');
+    },
+  );
+
+  it('covers the buffers of connections to itself, with a control group', async () => {
+    const deed = 'fill-tcp,100';
+    const [limited, unlimited] = await inCells(user, [
+      { args: [deed], options: { limits: { memory: '32MiB' } } },
+      { args: [deed] },
+    ]);
+    if (limited?.enforcement.cgroup !== null && limited?.reason !== 'memory') {
+      expect(held(limited?.deeds[deed])).toBeLessThan(96);
+    }
+    expect(held(unlimited?.deeds[deed])).toBeGreaterThan(96);
+  });
+
+  it('holds although the caller is a process that the kernel spares when memory runs out', async ({ skip }) => {
+    const result = await inSubprocess(
+      async ({ runIsolated, fs, data }) => {
+        try {
+          fs.writeFileSync('/proc/self/oom_score_adj', '-1000');
+        } catch {
+          return null;
+        }
+        const inside = await runIsolated('cat', ['/proc/self/oom_score_adj']);
+        const limits = { memory: '64MiB', wallTime: '20s' };
+        const { reason } = await runIsolated('python3', ['-c', data as string], { limits });
+        return { score: inside.stdout, reason };
+      },
+      { user, data: touch(200) },
+    );
+    skip(result === null, 'lowering a score needs CAP_SYS_RESOURCE');
+    expect(result).toEqual({ score: '0\n', reason: 'memory' });
   });
 
   it('too small to start in is an error of the start, or the end of the program', async () => {

@@ -64,4 +64,16 @@ describe.each(USERS)('limits.cpuTime and limits.cpus, as %s', (user) => {
     expect(userTime + systemTime).toBeGreaterThan(10);
     expect(userTime + systemTime).toBeLessThan(wallTime * 2);
   });
+
+  it('a usage of processor time covers what is still there when the command ends', async () => {
+    const deed = 'leave-burner,400';
+    const [result, limited] = await inCells(user, [
+      { args: [deed] },
+      { args: [deed], options: { limits: { cpuTime: '200ms' } } },
+    ]);
+    const { userTime = 0, systemTime = 0 } = result?.usage ?? {};
+    expect(result).toMatchObject({ reason: 'exited', stdout: `${deed}=OK\n` });
+    expect(userTime + systemTime).toBeGreaterThanOrEqual(390);
+    expect(limited?.reason).toBe('cpu-time');
+  });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { inCells, shell } from '../support/cells.js';
+import { deedsInCell, inCells, shell } from '../support/cells.js';
 import { USERS } from '../support/in-subprocess.js';
 
 const python = (script: string, scratch = '1MiB') => ({
@@ -55,5 +55,14 @@ describe.each(USERS)('limits.scratch and limits.fileSize, as %s', (user) => {
     ]);
     expect(hole?.stdout).not.toBe('0\n');
     expect(below?.stdout).toBe('0\n');
+  });
+
+  it('hold for access control lists, which no size of a file system and no control group counts', async () => {
+    const deeds = ['keep-list,/tmp,8000', 'keep-list,/tmp,120', 'keep-list,/dev/shm,8000'];
+    expect(await deedsInCell(user, deeds)).toEqual({
+      'keep-list,/tmp,8000': 'ENOSPC',
+      'keep-list,/tmp,120': 'OK',
+      'keep-list,/dev/shm,8000': 'ENOSPC',
+    });
   });
 });

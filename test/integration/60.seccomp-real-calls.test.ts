@@ -202,7 +202,14 @@ describe('the hardening filter', () => {
   });
 
   it('can be narrowed to cells without network and without IPC', () => {
-    const shared = { network: true, ipc: true, unixSockets: false, processes: false, fileOwner: false };
+    const shared = {
+      network: true,
+      ipc: true,
+      unixSockets: false,
+      processes: false,
+      fileOwner: false,
+      unseenMemory: false,
+    };
     const narrow = install(hardeningPolicy(), separationPolicy(shared));
     expect(result(narrow, ['socket', 2, 1, 0])).toBe(EPERM);
     expect(result(narrow, ['socket', 1, 1, 0])).toBe('ok');

@@ -33,6 +33,6 @@ static inline long number(const char* text) {
 }
 
 extern const struct deed file_deeds[], namespace_deeds[], process_deeds[], network_deeds[],
-    terminal_deeds[], limit_deeds[], ipc_deeds[], kernel_deeds[];
+    terminal_deeds[], limit_deeds[], ipc_deeds[], kernel_deeds[], memory_deeds[];
 
 #endif

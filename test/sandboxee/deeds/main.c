@@ -48,7 +48,7 @@ static void print_error(long error, const char* more) {
 static const struct deed* find(const char* name) {
   static const struct deed* const all[] = {file_deeds,    namespace_deeds, process_deeds,
                                            network_deeds, terminal_deeds,  limit_deeds,
-                                           ipc_deeds,     kernel_deeds};
+                                           ipc_deeds,     kernel_deeds,    memory_deeds};
   for (size_t i = 0; i < sizeof all / sizeof all[0]; ++i) {
     for (const struct deed* deed = all[i]; deed->name != NULL; ++deed) {
       if (strcmp(deed->name, name) == 0) {

@@ -12,7 +12,14 @@ const CALLER = { cwd: () => '/', home: () => '/root', uid: 1000, gid: 1000, envi
 
 function filtering(options: SpawnOptions, listener = true) {
   const { policy } = parseSpawn('x', [], options, CALLER);
-  const shared = { network: false, unixSockets: false, ipc: false, processes: false, fileOwner: false };
+  const shared = {
+    network: false,
+    unixSockets: false,
+    ipc: false,
+    processes: false,
+    fileOwner: false,
+    unseenMemory: false,
+  };
   return cellFiltering(policy, ['/usr/bin/x'], { listener, shared });
 }
 
