@@ -5,6 +5,7 @@ import type { RestrictFailureInfo } from '../native/restrict-functions.js';
 
 const E2BIG = -7;
 const ENOENT = -2;
+const ENOMEM = -12;
 
 const OBJECTS: Readonly<Record<RestrictFailureInfo['stage'], string>> = {
   threads: 'cannot stop the threads of this process',
@@ -51,6 +52,9 @@ export function failureError(failure: RestrictFailureInfo): CloisterError {
 function hintOf({ stage, errno, detail }: RestrictFailureInfo): string | undefined {
   if (stage === 'landlock' && errno === E2BIG) {
     return 'this process has nested 16 Landlock domains already, which is the most';
+  }
+  if (stage === 'filter' && errno === ENOMEM) {
+    return 'the filters of earlier calls and this one are more than the kernel holds: restrict in fewer steps';
   }
   if (stage === 'threads' && errno === ENOENT && detail.startsWith('/proc')) {
     return 'mount /proc: without it the threads of a process cannot be listed';

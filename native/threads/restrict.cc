@@ -25,6 +25,10 @@ namespace {
 // abort(3) as a shell sees it. A signal would meet handlers that run with half of the threads free.
 constexpr int kAborted = 128 + 6;
 
+// For threads that were stopped while they made a ring or ended it.
+constexpr int kRingAttempts = 50;
+constexpr sys::Timespec kRingPause = {0, 2 * 1000 * 1000};
+
 // Process-wide, since Workers share this library; guarded by g_lock.
 std::mutex g_lock;
 // /proc/self/task. Kept: once files are restricted it could not be opened again.
@@ -35,6 +39,12 @@ std::uint32_t g_own_filters = 0;
 std::uint32_t g_other_filters = 0;
 landlock::Rights g_handled = {};
 std::uint32_t g_instructions = 0;
+
+// What a thread's filters may have together (MAX_INSNS_PER_PATH in the kernel's seccomp.c), counted
+// after the kernel has translated them: a jump may become two instructions, and there are some more
+// for each filter.
+constexpr std::uint32_t kMostInstructions = 32768;
+constexpr std::uint32_t kInstructionsPerFilter = 8;
 
 RestrictFailure Fail(const char* stage, const char* call, int error, std::string detail = {}) {
   return {stage, call, error, std::move(detail), {}};
@@ -239,6 +249,24 @@ class Stopped {
   std::uint32_t filters_before_ = g_other_filters + g_own_filters;
 };
 
+// What the kernel would refuse when everything else has been applied already. Only the first filter
+// is tried out beforehand: it may not let another process be made for the next one.
+Problem RefusedByEarlier(const Request& request) {
+  if (request.filter.empty() || g_own_filters == 0) {
+    return {};
+  }
+  if (request.watch >= 0) {
+    // Another thread has restricted the process since the caller looked: of the filters of a
+    // process only one has a listener, and the one that is there need not let a second one be
+    // tried.
+    return {"seccomp", EBUSY};
+  }
+  const auto size = static_cast<std::uint32_t>(request.filter.size());
+  const std::uint32_t most =
+      2 * (g_instructions + size) + kInstructionsPerFilter * (g_own_filters + 1);
+  return most > kMostInstructions ? Problem{"seccomp", ENOMEM} : Problem{};
+}
+
 std::uint32_t LastCapability() {
   std::uint32_t capability = 0;
   while (capability < 63 && sys::Prctl(PR_CAPBSET_READ, capability + 1UL) >= 0) {
@@ -251,6 +279,9 @@ std::uint32_t LastCapability() {
 
 RestrictFailure RestrictProcess(const Request& asked, Report* report) {
   const std::lock_guard guard(g_lock);
+  if (const Problem refused = RefusedByEarlier(asked); refused.call != nullptr) {
+    return Fail(StageOf(refused), refused.call, refused.error);
+  }
   Request request = asked;
   request.restriction.last_capability = LastCapability();
   if (g_own_filters != 0) {
@@ -278,13 +309,21 @@ RestrictFailure RestrictProcess(const Request& asked, Report* report) {
       return Fail("filter", problem.call, problem.error);
     }
   }
-  StopFailure stop_failure;
-  if (!world->Stop(g_tasks.Get(), &stop_failure)) {
-    return DescribeStop(stop_failure);
-  }
   RingProblem rings;
-  const Problem problem = Stopped(world, request, report, &handover).Run(&rings);
-  world->Release();
+  Problem problem = {};
+  for (int attempt = 0; attempt < kRingAttempts; ++attempt) {
+    StopFailure stop_failure;
+    if (!world->Stop(g_tasks.Get(), &stop_failure)) {
+      return DescribeStop(stop_failure);
+    }
+    rings = {};
+    problem = Stopped(world, request, report, &handover).Run(&rings);
+    world->Release();
+    if (!rings.passing) {
+      break;
+    }
+    sys::Call(SYS_nanosleep, sys::Arg(&kRingPause), 0);
+  }
   if (rings.call != nullptr) {
     return Fail("rings", rings.call, rings.error, rings.detail);
   }

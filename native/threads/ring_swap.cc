@@ -193,7 +193,7 @@ RingProblem SwapRing(const Ring& ring) noexcept {
   // epoll_ctl(2) is carried out while it is submitted, so that every entry taken has its
   // completion. A ring on which something is underway is used for more than that.
   if (counters.sq_head != counters.cq_tail || counters.sq_head > kMostAdvances) {
-    return ProblemOf("io_uring_enter", -EBUSY, "an io_uring ring that is in use");
+    return {"io_uring_enter", EBUSY, "an io_uring ring that is in use", true};
   }
   SharedMemory rings(ring.rings.size);
   SharedMemory entries(ring.entries.size);

@@ -244,7 +244,8 @@ RingProblem ConfineRings() noexcept {
   for (std::size_t i = 0; problem.call == nullptr && i < g_count; ++i) {
     const Ring& ring = g_rings[i];
     if (ring.rings.size == 0 || ring.entries.size == 0) {
-      return {"mmap", EPROTO, "an io_uring ring that is not mapped"};
+      // Its event loop begins, and has yet to map it, or ends, and has to close it.
+      return {"mmap", EPROTO, "an io_uring ring that is not mapped", true};
     }
     problem = SwapRing(ring);
     struct stat status = {};

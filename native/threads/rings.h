@@ -12,6 +12,8 @@ struct RingProblem {
   const char* call = nullptr;
   int error = 0;
   const char* detail = "";
+  // A thread may just be making or ending the ring: another moment may be a better one.
+  bool passing = false;
 };
 
 // Whether a ring would carry more than the threads that use it: a reason to restrict nothing.

@@ -1,17 +1,19 @@
 // Preloaded into a process that is about to restrict itself: threads that come and go as fast as
 // they can, and try a forbidden file all the time.
 //
-// CHURN_FILE names a file of 32 bytes that is shared with the program: a flag that the restriction
-// is said to be in force, and three counts: threads that were made, tries since then, and tries
-// since then that succeeded.
+// CHURN_FILE names a file of 32 bytes that is shared with the program: a word that says what is in
+// force (1: files, 2: a filter as well), and three counts: threads that were made, tries since then,
+// and tries since then that succeeded.
 
 #define _GNU_SOURCE
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct Shared {
@@ -26,12 +28,16 @@ static pthread_attr_t detached;
 
 static void Probe(void) {
   // Looked at first: a try that began before the restriction was in force proves nothing.
-  const int restricted = atomic_load(&shared->restricted) != 0;
+  const uint64_t restricted = atomic_load(&shared->restricted);
   const int fd = open("/etc/passwd", O_RDONLY | O_CLOEXEC);
   if (fd >= 0) {
     close(fd);
   }
-  if (restricted) {
+  // Without a filter the kernel looks for the file: ENOENT.
+  if (restricted == 2 && (chmod("/nowhere/at/all", 0) == 0 || errno != EPERM)) {
+    atomic_fetch_add(&shared->leaks, 1);
+  }
+  if (restricted != 0) {
     atomic_fetch_add(&shared->tries, 1);
     atomic_fetch_add(&shared->leaks, fd >= 0 ? 1 : 0);
   }

@@ -11,7 +11,8 @@ const here = fileURLToPath(new URL('.', import.meta.url));
 const runs = Number(process.argv[2] ?? 1000);
 const nodes = process.argv.length > 3 ? process.argv.slice(3) : [process.execPath];
 const PATIENCE = 60_000;
-const MODES = ['main', 'worker', 'two', 'twice'];
+const WAYS = ['main', 'worker', 'two', 'twice'];
+const MODES = [...WAYS, ...WAYS.map((way) => `${way}+told`)];
 
 const scratch = mkdtempSync(path.join(tmpdir(), 'hostile-run-'));
 const library = path.join(scratch, 'churn.so');
@@ -67,7 +68,7 @@ function count(outcome) {
   } else {
     const report = JSON.parse(outcome.out);
     const leaked = report.leaks > 0 || report.results.some((result) => result !== 'EACCES');
-    const sane = report.allowed && report.fromFifo === 'abc';
+    const sane = report.allowed && report.fromFifo === 'abc' && report.heard;
     total.leaks += leaked ? 1 : 0;
     total.failures += sane ? 0 : 1;
     total.threads += report.threads;

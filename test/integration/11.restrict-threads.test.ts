@@ -82,6 +82,39 @@ describe.each(USERS)('threads of a process that restricts itself, as %s', (user)
     expect(result).toEqual({ enforced: ['landlock', 'landlock'], codes: ['EACCES', 'EACCES'] });
   });
 
+  it.each(['stdio rpath', 'stdio rpath proc exec'])(
+    'can be restricted by two Workers at once with %s, where only one filter can have a listener',
+    async (pledge) => {
+      const result = await inSubprocess(
+        async ({ fs, workers, packageUrl, data }) => {
+          const source = `
+            const { parentPort, workerData } = require('worker_threads');
+            import(${JSON.stringify(packageUrl)}).then(({ restrictSelf }) => {
+              parentPort.postMessage('ready');
+              parentPort.once('message', () => {
+                try { parentPort.postMessage(restrictSelf({ pledge: workerData, onViolation: 'error' }).seccomp.filters); }
+                catch (error) { parentPort.postMessage(error.message); }
+              });
+            });`;
+          const pair = [0, 1].map(() => new workers.Worker(source, { eval: true, workerData: data }));
+          await Promise.all(pair.map((worker) => new Promise((resolve) => worker.once('message', resolve))));
+          const answers = pair.map((worker) => new Promise((resolve) => worker.once('message', resolve)));
+          for (const worker of pair) {
+            worker.postMessage('go');
+          }
+          const enforced = await Promise.all(answers);
+          const code = await fs.promises
+            .mkdir('/tmp/never')
+            .catch((error: unknown) => (error as { code: unknown }).code);
+          setTimeout(() => process.exit(), 0);
+          return { enforced: enforced.sort(), code };
+        },
+        { user, data: pledge },
+      );
+      expect(result).toEqual({ enforced: [1, 2], code: 'EPERM' });
+    },
+  );
+
   it('go on working: timers, pool, new Workers, children, what was interrupted', async () => {
     const result = await inSubprocess(
       async ({ restrictSelf, fs, timers, workers, childProcess, net, events }) => {

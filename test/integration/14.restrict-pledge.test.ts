@@ -184,4 +184,26 @@ describe.each(USERS)('promises of a process for itself, as %s', (user) => {
     );
     expect(result).toEqual({ filters: [2, 3], usr: 'EACCES', bin: true, mkdir: 'EPERM' });
   });
+
+  it('can be narrowed until the kernel holds no more filters, and is whole then', async () => {
+    const result = await inSubprocess(
+      async ({ restrictSelf, fs, failureOf }) => {
+        let failure: Awaited<ReturnType<typeof failureOf>> = null;
+        let calls = 0;
+        for (; failure === null && calls < 400; calls += 1) {
+          failure = await failureOf(() => restrictSelf({ pledge: 'stdio rpath', onViolation: 'error' }));
+        }
+        return { failure, calls, read: fs.readFileSync('/etc/hostname').length > 0 };
+      },
+      { user },
+    );
+    expect(result.failure).toMatchObject({
+      code: 'ERR_CLOISTER_SETUP',
+      stage: 'filter',
+      syscall: 'seccomp',
+      errno: -12,
+    });
+    expect(result.calls).toBeGreaterThan(30);
+    expect(result.read).toBe(true);
+  });
 });

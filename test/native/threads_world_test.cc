@@ -2,8 +2,12 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -85,6 +89,111 @@ CLOISTER_TEST("threads stand still between stop and release, and then go on") {
   for (const pthread_t& thread : threads) {
     pthread_join(thread, nullptr);
   }
+}
+
+// A thread that says its number and then sleeps.
+std::atomic<int> g_sleeping_tid{0};
+
+void* Sleep(void* /*argument*/) {
+  g_sleeping_tid = cloister::sys::Gettid();
+  while (!g_end) {
+    usleep(1000);
+  }
+  return nullptr;
+}
+
+int VforkChild(void* /*argument*/) {
+  while (g_block) {
+    usleep(1000);
+  }
+  _exit(0);
+}
+
+// Waits in clone(2) for a child that takes its time, where no signal is handled.
+void* Vfork(void* /*argument*/) {
+  alignas(16) static char stack[64 * 1024];
+  g_sleeping_tid = cloister::sys::Gettid();
+  const int pid =
+      clone(VforkChild, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD, nullptr);
+  waitpid(pid, nullptr, 0);
+  return nullptr;
+}
+
+void AwaitNumber() {
+  while (g_sleeping_tid == 0) {
+    usleep(100);
+  }
+}
+
+// That Stop fails because of this one thread, and that nothing stands still afterwards.
+void CheckNamed(int tid) {
+  StopFailure failure;
+  World* world = World::Prepare();
+  CHECK(!world->Stop(Tasks(), &failure));
+  CHECK_EQ(failure.problem, StopProblem::kUnreachable);
+  CHECK_EQ(failure.unreachable, std::size_t{1});
+  CHECK_EQ(failure.tids[0], tid);
+  CHECK(failure.names[0][0] != '\0');
+}
+
+CLOISTER_TEST("a thread that a debugger holds is named, and is stopped when it is let go") {
+  g_end = false;
+  g_sleeping_tid = 0;
+  pthread_t thread;
+  REQUIRE(pthread_create(&thread, nullptr, Sleep, nullptr) == 0);
+  AwaitNumber();
+  int ready[2];
+  int go[2];
+  REQUIRE(pipe(ready) == 0 && pipe(go) == 0);
+  prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0);
+  const pid_t tracer = fork();
+  if (tracer == 0) {
+    const bool held = ptrace(PTRACE_ATTACH, g_sleeping_tid.load(), 0, 0) == 0 &&
+                      waitpid(g_sleeping_tid, nullptr, __WALL) == g_sleeping_tid;
+    char byte = held ? 'y' : 'n';
+    if (write(ready[1], &byte, 1) == 1 && read(go[0], &byte, 1) == 1) {
+      ptrace(PTRACE_DETACH, g_sleeping_tid.load(), 0, 0);
+    }
+    _exit(0);
+  }
+  char held = 'n';
+  REQUIRE(read(ready[0], &held, 1) == 1);
+  if (held == 'y') {
+    CheckNamed(g_sleeping_tid);
+  }
+  REQUIRE(write(go[1], "x", 1) == 1);
+  waitpid(tracer, nullptr, 0);
+  StopFailure failure;
+  World* world = World::Prepare();
+  const bool stopped = world->Stop(Tasks(), &failure);
+  if (stopped) {
+    world->Release();
+  }
+  CHECK(stopped);
+  g_end = true;
+  pthread_join(thread, nullptr);
+  if (held != 'y') {
+    SKIP("no process may trace another here");
+  }
+}
+
+CLOISTER_TEST("a thread that waits for a vfork is named, and is stopped afterwards") {
+  g_block = true;
+  g_sleeping_tid = 0;
+  pthread_t thread;
+  REQUIRE(pthread_create(&thread, nullptr, Vfork, nullptr) == 0);
+  AwaitNumber();
+  usleep(20000);
+  CheckNamed(g_sleeping_tid);
+  g_block = false;
+  StopFailure failure;
+  World* world = World::Prepare();
+  const bool stopped = world->Stop(Tasks(), &failure);
+  if (stopped) {
+    world->Release();
+  }
+  CHECK(stopped);
+  pthread_join(thread, nullptr);
 }
 
 CLOISTER_TEST("a thread that blocks every signal is named, and its late signal does no harm") {
