@@ -36,7 +36,8 @@ const PURPOSES = {
   wpath: 'Open files that exist for writing, and cut them off.',
   cpath: 'Create, rename, link and remove files and directories.',
   dpath: 'Make named pipes and sockets in the file system. Never devices.',
-  tmppath: 'Make a temporary file as mkstemp(3) does, and remove it. In which directory is not for the filter to say.',
+  tmppath:
+    'Make a temporary file as mkstemp(3) does, and remove it. For a process that restricts itself without `unveil` and `cpath`: in `/tmp`, by Landlock.',
   fattr: 'Change modes, times and extended attributes. Never set-user-ID, set-group-ID and sticky bits.',
   chown: 'Change owners, as far as the kernel lets it.',
   flock: 'Lock files.',

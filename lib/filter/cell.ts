@@ -3,6 +3,7 @@
 import { unsupported } from '../errors.js';
 import type { Filtering, ViolationPlan } from '../policy/filtering.js';
 import { hardeningPolicy } from '../policy/hardening.js';
+import { portPolicy } from '../policy/port-rules.js';
 import { cellPromises, readableWithoutPromise } from '../policy/promises/cell.js';
 import type { SeccompAction, SeccompPolicy, SeccompRule } from '../policy/seccomp-types.js';
 import { separationPolicy, type Shared } from '../policy/separation.js';
@@ -36,22 +37,32 @@ export interface FilterHost {
  * @throws ERR_CLOISTER_POLICY, ERR_CLOISTER_UNSUPPORTED
  */
 export function cellFiltering(policy: CellPolicy, commands: readonly string[], host: FilterHost): Filtering {
-  const { pledge, seccomp, capabilities, onViolation, onUnsupported } = policy;
+  const { pledge, seccomp, capabilities, onViolation, onUnsupported, tcp } = policy;
   const unasked = pledge === null && seccomp === null;
-  if (unasked && !sharesAnything(host.shared)) {
+  if (unasked && tcp === null && !sharesAnything(host.shared)) {
     return DEFAULT;
   }
   const key = JSON.stringify(
     unasked
-      ? host.shared
-      : [pledge, seccomp, capabilities, onViolation, onUnsupported, commands, programPlaces(policy), host],
+      ? [host.shared, tcp !== null]
+      : [
+          tcp !== null,
+          pledge,
+          seccomp,
+          capabilities,
+          onViolation,
+          onUnsupported,
+          commands,
+          programPlaces(policy),
+          host,
+        ],
     (_name, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value),
   );
   const known = decided.get(key);
   if (known !== undefined) {
     return known;
   }
-  const filtering = unasked ? { ...DEFAULT, policies: hardening(host.shared) } : decide(policy, commands, host);
+  const filtering = unasked ? { ...DEFAULT, policies: hardening(policy, host.shared) } : decide(policy, commands, host);
   if (decided.size >= MOST_KEPT) {
     decided.clear();
   }
@@ -68,8 +79,12 @@ function sharesAnything(shared: Shared): boolean {
   return Object.values(shared).includes(true);
 }
 
-function hardening(shared: Shared): SeccompPolicy[] {
-  return sharesAnything(shared) ? [HARDENING, separationPolicy(shared)] : [HARDENING];
+function hardening({ tcp }: CellPolicy, shared: Shared): SeccompPolicy[] {
+  return [
+    HARDENING,
+    ...(sharesAnything(shared) ? [separationPolicy(shared)] : []),
+    ...(tcp === null ? [] : [portPolicy()]),
+  ];
 }
 
 function decide(policy: CellPolicy, commands: readonly string[], host: FilterHost): Filtering {
@@ -81,7 +96,7 @@ function decide(policy: CellPolicy, commands: readonly string[], host: FilterHos
   const own = policy.seccomp === null ? null : userPolicy(policy.seccomp, policy.capabilities);
   const foreign: SeccompAction = onViolation === 'error' ? { errno: 'ENOSYS' } : violation;
   const policies = [
-    ...hardening(host.shared),
+    ...hardening(policy, host.shared),
     ...(pledge === null ? [] : [cellPromises(pledge, { violation, foreign, asked: reported })]),
     ...(own === null ? [] : [answering(own, violation)]),
   ];

@@ -35,6 +35,8 @@ export interface RestrictRequest {
   traps: boolean;
   /** The filter lets this thread read what it has open: the kernel's account of each thread is read once more afterwards. */
   filterAllowsReading: boolean;
+  /** The filter is in the way of nothing that a later restriction does. */
+  filterIsOpen: boolean;
   /** Socket of startWatch, where the filter's listener goes; -1: it has none. */
   watch: number;
   /** Names of calls and promises for that handler: lib/filter/descriptions.ts; empty for none. */

@@ -31,8 +31,15 @@ const LETTER_RIGHTS: Readonly<Record<keyof Permissions, readonly FsRight[]>> = {
   create: ['remove-dir', 'remove-file', 'make-dir', 'make-reg', 'make-sock', 'make-fifo', 'make-sym', 'refer'],
 };
 
+/** What a promise does with files by itself, and what has to be handled so that it does that in its own places only. */
+const USES: Readonly<Record<ImpliedUse, readonly FsRight[]>> = {
+  reading: ['read-file', 'read-dir'],
+  temporary: ['make-reg', 'remove-file'],
+};
+export type ImpliedUse = 'reading' | 'temporary';
+
 /** A domain that handles any right of files forbids moving them between directories, unless it handles and grants that (landlock(7), REFER). */
-const READING: ReadonlySet<FsRight> = new Set(['read-file', 'read-dir', 'refer']);
+const MOVING: FsRight = 'refer';
 
 /** The rights that letters stand for, on a kernel of this ABI. `directory` false: those that a single file can have. */
 export function rightsOfLetters(permissions: Permissions, abi: number, directory: boolean): FsRight[] {
@@ -44,8 +51,8 @@ export function rightsOfLetters(permissions: Permissions, abi: number, directory
 
 /** What is asked of Landlock. */
 export interface LandlockWish {
-  /** `'reading'`: what is opened for reading, and nothing else. */
-  readonly files: 'all' | 'reading' | 'none';
+  /** A list: nothing else than these. */
+  readonly files: 'all' | readonly ImpliedUse[];
   readonly tcp: boolean;
   /** Undefined: only where it costs nothing. */
   readonly scope: boolean | undefined;
@@ -76,21 +83,28 @@ export function downgrade(wish: LandlockWish, kernel: LandlockKernel): { rights:
     return false;
   };
   const files =
-    wish.files !== 'none' && need(wish.files === 'all' ? 'unveil' : 'pledge: files that a promise reads', 1, '5.13');
+    wish.files.length > 0 && need(wish.files === 'all' ? 'unveil' : 'pledge: files that a promise opens', 1, '5.13');
   if (files && wish.files === 'all' && !wish.truncationFiltered) {
     need('unveil: files that may not be written are not truncated', 3, '6.2');
   }
   const tcp = wish.tcp && need('tcp', 4, '6.7');
   return {
     rights: {
-      handledFs: files
-        ? knownRights(FS_RIGHTS, kernel.abi).filter((right) => wish.files === 'all' || READING.has(right))
-        : [],
+      handledFs: files ? knownRights(FS_RIGHTS, kernel.abi).filter((right) => isHandled(right, wish.files)) : [],
       handledNet: tcp ? knownRights(NET_RIGHTS, kernel.abi).filter((right) => right.endsWith('-tcp')) : [],
       scoped: wantsScope(wish, kernel, missing, need) ? knownRights(SCOPES, kernel.abi) : [],
     },
     missing,
   };
+}
+
+function isHandled(right: FsRight, files: LandlockWish['files']): boolean {
+  return files === 'all' || right === MOVING || files.some((use) => USES[use].includes(right));
+}
+
+/** What is granted in the places of a use. */
+export function rightsOfUse(use: ImpliedUse): readonly FsRight[] {
+  return USES[use];
 }
 
 function wantsScope(

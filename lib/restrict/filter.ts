@@ -10,6 +10,7 @@ import type { RestrictFunctions } from '../native/restrict-functions.js';
 import type { SignalTargets } from '../policy/promises.js';
 import type { SelfPolicy } from '../policy/parse-restriction.js';
 import type { SeccompAction, SeccompCall, SeccompPolicy, SeccompProgram } from '../policy/seccomp-types.js';
+import { PORT_RULES } from '../policy/port-rules.js';
 import { hostArch } from '../policy/syscalls/arch.js';
 import { ownCalls, selfProtection } from './own-calls.js';
 import { promisePolicy } from './promises.js';
@@ -20,6 +21,8 @@ export interface SelfFilter {
   readonly traps: boolean;
   /** Threads may go on reading what they have open. */
   readonly allowsReading: boolean;
+  /** Nothing that a later restriction does is in its way: that one is as the first. */
+  readonly open: boolean;
 }
 
 /**
@@ -31,14 +34,19 @@ export function selfFilter(
   native: RestrictFunctions,
   { signals, watched }: { readonly signals: SignalTargets; readonly watched: boolean },
 ): SelfFilter | null {
-  const { pledge, seccomp, onViolation } = policy;
-  if (pledge === null && seccomp === null) {
+  const { pledge, seccomp, tcp, onViolation } = policy;
+  const open = pledge === null && seccomp === null;
+  if (open && tcp === null) {
     return null;
   }
   const traps = pledge !== null && onViolation === 'kill';
   settle();
   const layers: SeccompPolicy[] = [
-    { defaultAction: 'allow', foreignArchAction: 'kill-process', rules: selfProtection(traps) },
+    {
+      defaultAction: 'allow',
+      foreignArchAction: open ? { errno: 'ENOSYS' } : 'kill-process',
+      rules: [...selfProtection(traps), ...(tcp === null ? [] : PORT_RULES)],
+    },
   ];
   if (pledge !== null) {
     const promised = promisePolicy(pledge, violationOf(onViolation, watched), signals);
@@ -54,6 +62,7 @@ export function selfFilter(
     bytes: watched ? ask(program.bytes) : program.bytes,
     traps,
     allowsReading: allows(program, { arch: arch(), syscall: 'pread64' }),
+    open,
   };
 }
 

@@ -6,7 +6,7 @@ import { mask } from '../native/encode.js';
 import { FS_MASKS } from '../native/landlock-masks.js';
 import type { OpenedPath, RestrictFunctions } from '../native/restrict-functions.js';
 import { type Missing, rightsOfLetters, unreadable, widened } from '../plan/landlock.js';
-import { FS_RIGHTS } from '../plan/landlock-rights.js';
+import type { FsRight } from '../plan/landlock-rights.js';
 import { unveilPath } from '../policy/normalize.js';
 import type { UnveilEntry } from '../policy/valid.js';
 import { refuseGrant } from './danger.js';
@@ -19,6 +19,8 @@ export interface GrantContext {
   readonly native: RestrictFunctions;
   readonly ruleset: number;
   readonly abi: number;
+  /** What the ruleset handles. */
+  readonly handled: readonly FsRight[];
 }
 
 export interface Granted {
@@ -46,7 +48,10 @@ export function grantPaths(context: GrantContext, entries: readonly UnveilEntry[
 }
 
 /** Reading of files that promises read by themselves. One that is not there, or may not be looked at, is nobody's loss. */
-export function grantReading({ native, ruleset, abi }: GrantContext, paths: readonly string[]): void {
+export function grantReading({ native, ruleset, abi, handled }: GrantContext, paths: readonly string[]): void {
+  if (!handled.includes('read-file')) {
+    return;
+  }
   const opened = native.openPaths(paths);
   try {
     for (const { descriptor, kind } of opened) {
@@ -60,16 +65,21 @@ export function grantReading({ native, ruleset, abi }: GrantContext, paths: read
   }
 }
 
-/** Moving files between directories, anywhere: what a domain that only handles reading leaves as it was. */
-export function grantMoving({ native, ruleset, abi }: GrantContext): void {
-  if (FS_RIGHTS.refer.abi > abi) {
+/** Rights below these directories, those of them that the ruleset handles: moving files is nothing that a domain for something else is about. */
+export function grantUse(
+  { native, ruleset, handled }: GrantContext,
+  directories: readonly string[],
+  rights: readonly FsRight[],
+): void {
+  const granted = rights.filter((right) => handled.includes(right));
+  if (granted.length === 0) {
     return;
   }
-  const opened = native.openPaths(['/']);
+  const opened = native.openPaths(directories);
   try {
-    for (const { descriptor } of opened) {
-      if (descriptor !== undefined) {
-        native.grantPath(ruleset, descriptor, FS_MASKS.refer);
+    for (const { descriptor, kind } of opened) {
+      if (descriptor !== undefined && kind === 'directory') {
+        native.grantPath(ruleset, descriptor, mask(granted, FS_MASKS));
       }
     }
   } finally {

@@ -8,6 +8,8 @@ const SECCOMP_SET_MODE_FILTER = 1;
 const SECCOMP_FILTER_FLAG_TSYNC = 1;
 const STANDARD_ERROR = 2;
 const SIGSYS = 31;
+/** linux/io_uring.h. */
+const IORING_ENTER_REGISTERED_RING = 16;
 
 /** linux/prctl.h: PR_CAPBSET_READ, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_GET_NO_NEW_PRIVS, PR_CAP_AMBIENT. */
 const PRCTL_OPTIONS = [23, 24, 38, 39, 47];
@@ -56,6 +58,12 @@ export function selfProtection(traps: boolean): SeccompRule[] {
   return [
     // What is submitted to a ring passes no filter. Rings that are there already were confined.
     { syscalls: ['io_uring_setup', 'io_uring_register'], action: { errno: 'ENOSYS' } },
+    // A ring that a thread has registered needs no descriptor, and so was not found.
+    {
+      syscalls: 'io_uring_enter',
+      action: { errno: 'EINVAL' },
+      args: [{ index: 3, op: '&==', mask: IORING_ENTER_REGISTERED_RING, value: IORING_ENTER_REGISTERED_RING }],
+    },
     // Whoever took this signal would make refused calls look as if they had succeeded. Node.js resets all signals at its end, and dies of an error.
     ...(traps ? [{ syscalls: 'rt_sigaction', action: { errno: 0 }, args: [is(0, SIGSYS)] } as const] : []),
   ];

@@ -14,9 +14,11 @@ import type {
 } from '../native/restrict-functions.js';
 import {
   downgrade,
+  type ImpliedUse,
   type LandlockKernel,
   type LandlockRights,
   type Missing,
+  rightsOfUse,
   THREAD_SYNC_ABI,
 } from '../plan/landlock.js';
 import { FS_RIGHTS } from '../plan/landlock-rights.js';
@@ -24,8 +26,8 @@ import { parseRestriction, type SelfPolicy } from '../policy/parse-restriction.j
 import type { Enforcement, RestrictionPolicy } from '../policy/types.js';
 import { failureError } from './failure.js';
 import { arch, type SelfFilter, selfFilter, truncationFiltered } from './filter.js';
-import { type GrantContext, grantMoving, grantPaths, grantReading } from './grants.js';
-import { impliedPaths, impliesPaths } from '../policy/promises/implied-paths.js';
+import { type GrantContext, grantPaths, grantReading, grantUse } from './grants.js';
+import { impliedPaths, impliesPaths, TEMPORARY_PLACES } from '../policy/promises/implied-paths.js';
 import { report } from './report.js';
 import { startWatch, type Watch } from './watch.js';
 
@@ -82,7 +84,11 @@ function restrict(
   try {
     const ruleset = handles ? createRuleset(native, rights) : -1;
     descriptors.push(...(ruleset < 0 ? [] : [ruleset]));
-    const rootClosed = rights.handledFs.length > 0 && grantFiles({ native, ruleset, abi: kernel.abi }, self, missing);
+    const closed =
+      rights.handledFs.length > 0 &&
+      grantFiles({ native, ruleset, abi: kernel.abi, handled: rights.handledFs }, self, missing);
+    // Whatever else is restricted: opening it is asked for reading only.
+    const rootClosed = closed && rights.handledFs.includes('read-dir');
     grantPorts(native, ruleset, rights, self);
     refuseMissing(self, missing);
     return apply(native, { self, kernel, rights, missing, filter, ruleset, rootClosed, watch });
@@ -138,17 +144,25 @@ function isTaken(error: unknown): boolean {
 
 function wishOf(self: SelfPolicy): Parameters<typeof downgrade>[0] {
   return {
-    files: self.unveil !== null ? 'all' : readsImplied(self) ? 'reading' : 'none',
+    files: self.unveil !== null ? 'all' : usesImplied(self),
     tcp: self.tcp !== null,
     scope: self.capabilities === null ? false : self.scope,
     truncationFiltered: truncationFiltered(self),
   };
 }
 
-/** Some promises open files for reading although rpath is not held: the filter cannot tell which. */
-function readsImplied({ pledge, onViolation }: SelfPolicy): boolean {
+/**
+ * Some promises open files for reading although rpath is not held, or make and remove files without cpath: the filter cannot tell which.
+ */
+function usesImplied({ pledge, onViolation }: SelfPolicy): ImpliedUse[] {
   // Under 'log' everything goes through.
-  return onViolation !== 'log' && pledge !== null && !pledge.includes('rpath') && impliesPaths(pledge);
+  if (onViolation === 'log' || pledge === null) {
+    return [];
+  }
+  return [
+    ...(!pledge.includes('rpath') && impliesPaths(pledge) ? (['reading'] as const) : []),
+    ...(pledge.includes('tmppath') && !pledge.includes('cpath') ? (['temporary'] as const) : []),
+  ];
 }
 
 /** Adds the rules for files. True: the root directory cannot be opened for reading any more. */
@@ -159,10 +173,11 @@ function grantFiles(context: GrantContext, { unveil, pledge }: SelfPolicy, missi
     missing.push(...granted.missing);
     ({ rootReadable } = granted);
   } else {
-    grantMoving(context);
+    grantUse(context, ['/'], ['refer']);
+    grantUse(context, TEMPORARY_PLACES, rightsOfUse('temporary'));
   }
   grantReading(context, impliedPaths(pledge ?? []));
-  return !rootReadable && (unveil !== null || impliesPaths(pledge ?? []));
+  return !rootReadable;
 }
 
 /**
@@ -270,6 +285,7 @@ function requestOf({ self, kernel, rights, filter, ruleset, rootClosed, watch }:
     traps: filter?.traps ?? false,
     watch: filter === null ? -1 : (watch?.socket ?? -1),
     filterAllowsReading: filter?.allowsReading ?? false,
+    filterIsOpen: filter?.open ?? false,
     descriptions:
       filter?.traps === true
         ? describeCalls(arch(), self.pledge, { signals: { pid: process.pid }, byPath: false })

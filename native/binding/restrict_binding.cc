@@ -236,6 +236,7 @@ std::optional<Asked> ReadRequest(const Napi::Value& value) {
   asked.request.traps = Flag(object, "traps");
   asked.request.watch = ToInt(Member(object, "watch")).value_or(-1);
   asked.request.filter_allows_reading = Flag(object, "filterAllowsReading");
+  asked.request.filter_is_open = Flag(object, "filterIsOpen");
   const std::optional<std::span<const std::uint8_t>> filter = ToBytes(Member(object, "filter"));
   const std::optional<std::span<const std::uint8_t>> words =
       ToBytes(Member(object, "descriptions"));

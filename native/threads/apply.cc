@@ -74,6 +74,14 @@ Problem ApplyAll(const Restriction& restriction, Role role) noexcept {
       return {"prctl(PR_SET_NO_NEW_PRIVS)", static_cast<int>(-result)};
     }
   }
+  // Before the domain, which is never left again: under a filter that keeps capabilities from being
+  // dropped nothing is to be applied. What is dropped here was dropped in a rehearsal, or is gone.
+  if (restriction.drop_capabilities) {
+    const Problem problem = DropCapabilities(restriction);
+    if (problem.call != nullptr) {
+      return problem;
+    }
+  }
   if (restriction.ruleset >= 0 && (role == Role::kCaller || !restriction.thread_sync)) {
     const std::uint32_t flags = restriction.thread_sync ? landlock::kThreadSync : 0;
     const long result = landlock::Restrict(restriction.ruleset, flags);
@@ -81,7 +89,7 @@ Problem ApplyAll(const Restriction& restriction, Role role) noexcept {
       return {"landlock_restrict_self", static_cast<int>(-result)};
     }
   }
-  return restriction.drop_capabilities ? DropCapabilities(restriction) : Problem{};
+  return {};
 }
 
 // Nothing that can be read tells the domain of a thread: it is seen by what it refuses.

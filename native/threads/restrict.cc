@@ -275,6 +275,32 @@ std::uint32_t LastCapability() {
   return capability;
 }
 
+RestrictFailure StopAndApply(World* world, const Request& request, Report* report,
+                             Handover* handover) {
+  RingProblem rings;
+  Problem problem = {};
+  for (int attempt = 0; attempt < kRingAttempts; ++attempt) {
+    StopFailure stop_failure;
+    if (!world->Stop(g_tasks.Get(), &stop_failure)) {
+      return DescribeStop(stop_failure);
+    }
+    rings = {};
+    problem = Stopped(world, request, report, handover).Run(&rings);
+    world->Release();
+    if (!rings.passing) {
+      break;
+    }
+    sys::Call(SYS_nanosleep, sys::Arg(&kRingPause), 0);
+  }
+  if (rings.call != nullptr) {
+    return Fail("rings", rings.call, rings.error, rings.detail);
+  }
+  if (problem.call != nullptr) {
+    return Fail(StageOf(problem), problem.call, problem.error);
+  }
+  return {};
+}
+
 }  // namespace
 
 RestrictFailure RestrictProcess(const Request& asked, Report* report) {
@@ -309,30 +335,14 @@ RestrictFailure RestrictProcess(const Request& asked, Report* report) {
       return Fail("filter", problem.call, problem.error);
     }
   }
-  RingProblem rings;
-  Problem problem = {};
-  for (int attempt = 0; attempt < kRingAttempts; ++attempt) {
-    StopFailure stop_failure;
-    if (!world->Stop(g_tasks.Get(), &stop_failure)) {
-      return DescribeStop(stop_failure);
-    }
-    rings = {};
-    problem = Stopped(world, request, report, &handover).Run(&rings);
-    world->Release();
-    if (!rings.passing) {
-      break;
-    }
-    sys::Call(SYS_nanosleep, sys::Arg(&kRingPause), 0);
-  }
-  if (rings.call != nullptr) {
-    return Fail("rings", rings.call, rings.error, rings.detail);
-  }
-  if (problem.call != nullptr) {
-    return Fail(StageOf(problem), problem.call, problem.error);
+  const RestrictFailure failure = StopAndApply(world, request, report, &handover);
+  if (failure.Failed()) {
+    return failure;
   }
   if (!request.filter.empty()) {
-    g_other_filters = report->filters - 1 - g_own_filters;
-    ++g_own_filters;
+    const std::uint32_t own = request.filter_is_open ? 0 : 1;
+    g_other_filters = report->filters - own - g_own_filters;
+    g_own_filters += own;
   }
   g_handled = {g_handled.fs | request.handled.fs, g_handled.net | request.handled.net,
                g_handled.scoped | request.handled.scoped};

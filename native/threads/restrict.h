@@ -31,6 +31,9 @@ struct Request {
   // The filter lets this thread read what it opened before: the other threads' status is read once
   // more when it is in force.
   bool filter_allows_reading = false;
+  // The filter is in the way of nothing that is done here: the next restriction is tried out as if
+  // it were the first one.
+  bool filter_is_open = false;
 };
 
 struct Report {

@@ -46,6 +46,75 @@ describe.each(USERS)('network of a process that restricts itself, as %s', (user)
     });
   });
 
+  it.each(['connect', 'mptcp', 'fastopen'])('leaves children no other way to a TCP port: %s', async (way) => {
+    const answers = await inSubprocess(
+      async ({ restrictSelf, net, events, childProcess, text, data }) => {
+        const server = net.createServer((socket) => socket.resume()).listen(0, '127.0.0.1');
+        await events.once(server, 'listening');
+        const { port } = server.address() as { port: number };
+        const code = [
+          'import errno, socket, sys',
+          'way, port = sys.argv[1], int(sys.argv[2])',
+          'try:',
+          '  s = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262 if way == "mptcp" else 0)',
+          '  s.sendto(b"x", 0x20000000, ("127.0.0.1", port)) if way == "fastopen" else s.connect(("127.0.0.1", port))',
+          '  print("reached")',
+          'except OSError as error:',
+          '  print(errno.errorcode[error.errno])',
+        ].join('\n');
+        const attempt = async () => {
+          const child = childProcess.spawn('/usr/bin/python3', ['-c', code, String(data), String(port)]);
+          return (await text(child.stdout)).trim();
+        };
+        const before = await attempt();
+        restrictSelf({ tcp: { connect: [443] } });
+        const after = await attempt();
+        setTimeout(() => process.exit(), 0);
+        return { before, after };
+      },
+      { user, data: way },
+    );
+    const refusals: Record<string, string> = { connect: 'EACCES', mptcp: 'EPROTONOSUPPORT', fastopen: 'ENOTSUP' };
+    // A kernel may have been built without MPTCP.
+    expect(['reached', refusals[way]]).toContain(answers.before);
+    expect(answers.after).toBe(refusals[way]);
+  });
+
+  it('can be restricted further after ports alone as if that had been nothing: again, and with a listener', async () => {
+    const result = await inSubprocess(
+      async ({ restrictSelf, onSelfViolation, fs, waitFor, net, events }) => {
+        const heard: string[] = [];
+        onSelfViolation(({ syscall }) => heard.push(syscall));
+        restrictSelf({ tcp: { connect: [443], bind: [0] } });
+        restrictSelf({ tcp: { connect: [443], bind: [0] } });
+        const { seccomp } = restrictSelf({ pledge: 'stdio rpath inet dns', onViolation: 'error', tcp: { bind: [0] } });
+        try {
+          fs.mkdirSync('/tmp/never');
+        } catch {
+          await waitFor(() => heard.length > 0);
+        }
+        const server = net.createServer().listen(0, '127.0.0.1');
+        await events.once(server, 'listening');
+        server.close();
+        return { filters: seccomp?.filters, heard, read: fs.readFileSync('/etc/hostname').length > 0 };
+      },
+      { user },
+    );
+    expect(result).toEqual({ filters: 3, heard: ['mkdir'], read: true });
+  });
+
+  it('are restricted where files were before, and all of them can be read', async () => {
+    const result = await inSubprocess(
+      ({ restrictSelf, fs }) => {
+        restrictSelf({ unveil: { '/': 'r' } });
+        const { landlock } = restrictSelf({ pledge: 'stdio rpath dns', tcp: { connect: [53] } });
+        return { handled: landlock?.handledNet, read: fs.readFileSync('/etc/hostname').length > 0 };
+      },
+      { user },
+    );
+    expect(result).toEqual({ handled: ['bind-tcp', 'connect-tcp'], read: true });
+  });
+
   it('binds and connects nothing where a list is missing', async () => {
     const result = await inSubprocess(
       async ({ restrictSelf, net, events }) => {

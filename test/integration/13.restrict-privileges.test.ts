@@ -51,6 +51,22 @@ describe.each(USERS)('privileges of a process that restricts itself, as %s', (us
   });
 });
 
+describe.each(USERS)('privileges that an earlier filter keeps from being dropped, as %s', (user) => {
+  it('are a reason to apply nothing, in the thread that called either', async () => {
+    const result = await inSubprocess(
+      async ({ restrictSelf, fs, failureOf }) => {
+        restrictSelf({
+          seccomp: { defaultAction: 'allow', rules: [{ syscalls: 'capset', action: { errno: 'EPERM' } }] },
+        });
+        const failure = await failureOf(() => restrictSelf({ unveil: { '/usr': 'r' } }));
+        return { failure, read: fs.readFileSync('/etc/hostname').length > 0 };
+      },
+      { user },
+    );
+    expect(result).toMatchObject({ failure: { code: 'ERR_CLOISTER_SETUP', syscall: 'capset', errno: -1 }, read: true });
+  });
+});
+
 describe.runIf(USERS.includes('root'))('capabilities to keep', () => {
   it('are the only ones that are left', async () => {
     const result = await inSubprocess(

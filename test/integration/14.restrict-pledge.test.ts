@@ -1,3 +1,5 @@
+import { rmSync } from 'node:fs';
+
 import { describe, expect, it } from 'vitest';
 
 import { inSubprocess, runSubprocess, USERS } from '../support/in-subprocess.js';
@@ -205,5 +207,49 @@ describe.each(USERS)('promises of a process for itself, as %s', (user) => {
     });
     expect(result.calls).toBeGreaterThan(30);
     expect(result.read).toBe(true);
+  });
+
+  it('make and remove temporary files in /tmp and nowhere else, by tmppath', async () => {
+    const attempts = await Promise.all(
+      [null, 'stdio rpath tmppath', 'stdio rpath cpath tmppath'].map((given) =>
+        inSubprocess(
+          ({ restrictSelf, fs, data }) => {
+            const { O_RDWR, O_CREAT, O_EXCL } = fs.constants;
+            const code = (act: () => unknown) => {
+              try {
+                act();
+                return 'done';
+              } catch (error) {
+                return (error as NodeJS.ErrnoException).code;
+              }
+            };
+            const mine = `/tmp/cloister-tmp-${String(process.pid)}`;
+            const elsewhere = `/var/tmp/cloister-tmp-${String(process.pid)}`;
+            for (const path of [mine, elsewhere]) {
+              fs.writeFileSync(`${path}-old`, '');
+            }
+            if (data !== null) {
+              restrictSelf({ pledge: data as string, onViolation: 'error' });
+            }
+            const answers = [mine, elsewhere].map((path) => [
+              code(() => fs.closeSync(fs.openSync(path, O_RDWR | O_CREAT | O_EXCL, 0o600))),
+              code(() => fs.unlinkSync(`${path}-old`)),
+              code(() => fs.unlinkSync(path)),
+            ]);
+            return { answers, elsewhere };
+          },
+          { user, data: given },
+        ),
+      ),
+    );
+    const done = ['done', 'done', 'done'];
+    expect(attempts.map(({ answers }) => answers)).toEqual([
+      [done, done],
+      [done, ['EACCES', 'EACCES', 'ENOENT']],
+      [done, done],
+    ]);
+    for (const { elsewhere } of attempts) {
+      rmSync(`${elsewhere}-old`, { force: true });
+    }
   });
 });

@@ -32,6 +32,9 @@ const IMPLIED: Readonly<Partial<Record<PledgePromise, readonly string[]>>> = {
   ps: ['/proc'],
 };
 
+/** Where `tmppath` makes and removes files: as in OpenBSD this directory and no other, whatever TMPDIR says. */
+export const TEMPORARY_PLACES: readonly string[] = ['/tmp'];
+
 /** Whether the promises open files that are not covered by rpath: then Landlock must leave nothing else. */
 export function impliesPaths(promises: readonly PledgePromise[]): boolean {
   return promises.some((promise) => IMPLIED[promise] !== undefined);

@@ -5,7 +5,7 @@ import { FS_RIGHTS, NET_RIGHTS, SCOPES } from '../../../lib/plan/landlock-rights
 
 /** Every erratum that is known, mended. */
 const MENDED = 7;
-const NOTHING: LandlockWish = { files: 'none', tcp: false, scope: false, truncationFiltered: false };
+const NOTHING: LandlockWish = { files: [], tcp: false, scope: false, truncationFiltered: false };
 
 /** Number of rights handled, and the features that are missing. */
 function answer(wish: Partial<LandlockWish>, abi: number, errata = MENDED): string {
@@ -44,8 +44,18 @@ const TABLE: { title: string; wish: Partial<LandlockWish>; answers: Record<numbe
   },
   {
     title: 'reading alone',
-    wish: { files: 'reading' },
+    wish: { files: ['reading'] },
     answers: { 0: '0+0+0 pledge', 1: '2+0+0', 2: '3+0+0', 10: '3+0+0' },
+  },
+  {
+    title: 'temporary files alone',
+    wish: { files: ['temporary'] },
+    answers: { 0: '0+0+0 pledge', 1: '2+0+0', 2: '3+0+0', 10: '3+0+0' },
+  },
+  {
+    title: 'temporary files and reading',
+    wish: { files: ['reading', 'temporary'] },
+    answers: { 0: '0+0+0 pledge', 1: '4+0+0', 2: '5+0+0', 10: '5+0+0' },
   },
   {
     title: 'ports',

@@ -55,6 +55,17 @@ describe.runIf(process.arch === 'x64')('the answer to a call', () => {
     expect(answer('clone3')).toEqual(ENOSYS);
   });
 
+  test('leaves no way past the rules for TCP ports, and Fast Open where there are none', () => {
+    const [limited, free] = [answers({ net: 'host', tcp: { connect: [443] } }), answers({ net: 'host' })];
+    const MSG_FASTOPEN = 0x2000_0000;
+    expect(limited('sendto', 3, 0, 1, MSG_FASTOPEN, 1, 16)).toEqual({ errno: 'EOPNOTSUPP' });
+    expect(limited('sendmsg', 3, 0, MSG_FASTOPEN)).toEqual({ errno: 'EOPNOTSUPP' });
+    expect(limited('sendmmsg', 3, 0, 1, MSG_FASTOPEN)).toEqual({ errno: 'EOPNOTSUPP' });
+    expect(limited('sendto', 3, 0, 1, 0, 0, 0)).toBe('allow');
+    expect(limited('socket', 2, 1, 262)).toEqual({ errno: 'EPROTONOSUPPORT' });
+    expect(free('sendto', 3, 0, 1, MSG_FASTOPEN, 1, 16)).toBe('allow');
+  });
+
   test('under log passes what the hardening does not refuse', () => {
     const answer = answers({ pledge: 'stdio', onViolation: 'log' });
     expect(answer('mkdir')).toBe('notify');
