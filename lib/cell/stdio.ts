@@ -4,15 +4,25 @@ import { readSync } from 'node:fs';
 import net from 'node:net';
 import { Duplex, Readable, type Stream, Writable } from 'node:stream';
 
-import { policyError } from '../errors.js';
+import { policyError, unsupported } from '../errors.js';
 import { type CloisterAddon, StdioKind } from '../native/functions.js';
 import type { ValidStdio } from '../policy/valid.js';
 import type { OutputLimit } from './output-limit.js';
 
 export type StdioStream = Readable | Writable | null;
 
-/** What the addon is asked for, one entry each. Throws ERR_CLOISTER_POLICY for a stream without a descriptor. */
+/**
+ * What the addon is asked for, one entry each. Throws ERR_CLOISTER_POLICY for a stream without a descriptor, ERR_CLOISTER_UNSUPPORTED for a pipe where the
+ * runtime has no streams for descriptors.
+ */
 export function stdioKinds(stdio: readonly ValidStdio[], terminal: boolean): number[] {
+  if (process.versions['bun'] !== undefined && (terminal || stdio.includes('pipe'))) {
+    // Its net.Socket ignores `fd`: output would be lost, and the end of the stream never come.
+    throw unsupported(
+      "stdio 'pipe'",
+      "Bun makes no streams of descriptors; give the command 'inherit', 'ignore' or descriptors of files, or use Node.js",
+    );
+  }
   return stdio.map((entry, position) => {
     if (terminal && position < 3) {
       return StdioKind.terminal;
