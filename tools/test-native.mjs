@@ -1,10 +1,11 @@
 // Builds and runs the C++ unit tests with plain cmake, which needs no Node headers for them.
 //   --sanitize=address,undefined   with these sanitizers, in a build folder of their own
 //   --filter=REGEX                 only these test files
+//   --coverage                     and tell which lines they reach, with gcov; the details are in build-native/coverage/report
 //   --fuzz=SECONDS                 instead of the tests: each fuzz target for that long, with clang
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -15,6 +16,7 @@ const { values } = parseArgs({
   options: {
     sanitize: { type: 'string', default: '' },
     filter: { type: 'string', default: '' },
+    coverage: { type: 'boolean', default: false },
     fuzz: { type: 'string', default: '' },
   },
 });
@@ -50,6 +52,10 @@ function build(variant, settings, targets) {
 }
 
 function test() {
+  if (values.coverage) {
+    coverage();
+    return;
+  }
   const variant = values.sanitize === '' ? 'test' : `test-${values.sanitize.replaceAll(',', '-')}`;
   const folder = build(
     variant,
@@ -63,6 +69,36 @@ function test() {
   const filter = values.filter === '' ? [] : ['--tests-regex', values.filter];
   const args = ['--test-dir', folder, '--output-on-failure', '--no-tests=error', '--output-junit', report, ...filter];
   must('ctest', args);
+}
+
+/** Lines of native/ that the unit tests reach, by folder. What only whole cells reach is not among them: see `npm run coverage` for the TypeScript. */
+function coverage() {
+  const flags = '--coverage -fprofile-update=atomic';
+  const settings = ['-DCMAKE_BUILD_TYPE=Debug', `-DCMAKE_CXX_FLAGS=${flags}`, `-DCMAKE_EXE_LINKER_FLAGS=--coverage`];
+  const folder = build('coverage', settings, ['native-tests']);
+  must('ctest', ['--test-dir', folder, '--output-on-failure', '--no-tests=error']);
+  const report = path.join(folder, 'report');
+  rmSync(report, { recursive: true, force: true });
+  mkdirSync(report);
+  const counters = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.gcda'));
+  const files = counters.map((name) => path.join(folder, name));
+  must('gcov', ['--source-prefix', root, '--relative-only', ...files], { cwd: report, stdio: 'ignore' });
+  const folders = {};
+  for (const name of readdirSync(report).filter((each) => each.endsWith('.gcov'))) {
+    const lines = readFileSync(path.join(report, name), 'utf8').split('\n');
+    const source = /Source:native\/([^/]+)\//.exec(lines[0])?.[1];
+    if (source !== undefined) {
+      const reached = lines.filter((line) => /^\s*\d+\*?:/.test(line)).length;
+      const missed = lines.filter((line) => /^\s*(#####|=====):/.test(line)).length;
+      const sum = (folders[source] ??= { reached: 0, missed: 0 });
+      sum.reached += reached;
+      sum.missed += missed;
+    }
+  }
+  for (const [name, { reached, missed }] of Object.entries(folders).sort()) {
+    const share = ((100 * reached) / (reached + missed)).toFixed(1);
+    console.log(`${name.padEnd(12)} ${share.padStart(5)} %  (${reached} of ${reached + missed} lines)`);
+  }
 }
 
 /** Each target keeps what it found interesting in .cache/fuzz and starts from test/fuzz/corpus/NAME too. */
