@@ -23,6 +23,13 @@ const built = {
   hookTimeout: 30_000,
 };
 
+/** Suites that meet the kernel: what a machine lacks is skipped by test/support/needs.ts, or fails by CLOISTER_REQUIRE. */
+const gated = {
+  ...built,
+  globalSetup: [built.globalSetup, 'test/support/features-setup.ts'],
+  setupFiles: ['test/support/features.ts'],
+};
+
 export default defineConfig({
   test: {
     // The tests start programs and wait for deadlines: more workers than this only make each of them slower.
@@ -46,8 +53,8 @@ export default defineConfig({
           tsconfig: 'test/types/tsconfig.json',
         },
       }),
-      project('integration', built),
-      project('escape', built),
+      project('integration', gated),
+      project('escape', gated),
       project('cli', built),
       project('docs', built),
       // Thousands of spawns: a run of its own, `npm run test:leak`.

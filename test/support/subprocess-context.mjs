@@ -88,7 +88,7 @@ async function text(readable) {
 
 /** Until the condition holds; false when it does not within the time. */
 async function waitFor(condition, milliseconds = 5000) {
-  const end = performance.now() + milliseconds;
+  const end = performance.now() + milliseconds * Number(process.env.CLOISTER_SLOWNESS ?? 1);
   while (!(await condition())) {
     if (performance.now() > end) {
       return false;
