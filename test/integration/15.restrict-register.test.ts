@@ -4,6 +4,8 @@ import { fileURLToPath } from 'node:url';
 
 import { afterAll, describe, expect, it } from 'vitest';
 
+import { NODE } from '../support/in-subprocess.js';
+
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const scratch = mkdtempSync('/tmp/cloister-register-');
 afterAll(() => {
@@ -26,14 +28,10 @@ function run(
   if (policy !== undefined) {
     writeFileSync(`${scratch}/policy.json`, typeof policy === 'string' ? policy : JSON.stringify(policy));
   }
-  const { status, stdout, stderr } = spawnSync(
-    process.execPath,
-    ['--import', `${ROOT}dist/register.js`, `${scratch}/app.mjs`],
-    {
-      encoding: 'utf8',
-      env: { PATH: process.env['PATH'], ...(policy === undefined ? {} : { CLOISTER_POLICY: `${scratch}/${file}` }) },
-    },
-  );
+  const { status, stdout, stderr } = spawnSync(NODE, ['--import', `${ROOT}dist/register.js`, `${scratch}/app.mjs`], {
+    encoding: 'utf8',
+    env: { PATH: process.env['PATH'], ...(policy === undefined ? {} : { CLOISTER_POLICY: `${scratch}/${file}` }) },
+  });
   return { status, stdout, stderr };
 }
 

@@ -1,8 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { inSubprocess, USERS } from '../support/in-subprocess.js';
-
-const MAJOR = Number(process.versions.node.split('.')[0]);
+import { inSubprocess, NODE_MAJOR as MAJOR, USERS } from '../support/in-subprocess.js';
 
 describe.each(USERS)('io_uring rings of a process that restricts itself, as %s', (user) => {
   // From version 22 on every event loop has one; version 20 makes them for file access, with a kernel thread, when it is told to.

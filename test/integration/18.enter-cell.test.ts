@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 
 import { describe, expect, it } from 'vitest';
 
-import { type User, USERS } from '../support/in-subprocess.js';
+import { NODE, type User, USERS } from '../support/in-subprocess.js';
 import { idOf, scratch } from '../support/scratch.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -43,7 +43,7 @@ function start(
 ): ChildProcess {
   const folder = scratch(user, { 'app/main.mjs': HEAD + body, secret: 'secret' });
   const program = options.stdin === undefined ? [path.join(folder, 'app/main.mjs'), ...(options.args ?? [])] : [];
-  const child = spawn(process.execPath, [...(options.nodeArguments ?? []), ...program], {
+  const child = spawn(NODE, [...(options.nodeArguments ?? []), ...program], {
     stdio: ['pipe', 'pipe', 'pipe', ...(options.third === undefined ? [] : [options.third])],
     env: { PATH: process.env['PATH'], HOME: '/tmp', ...options.env },
     ...(user === 'nobody' ? { uid: idOf(user), gid: idOf(user) } : {}),
@@ -253,7 +253,7 @@ fcntl.fcntl(memory, 1033, 15)
 os.dup2(memory, 3)
 os.execv(sys.argv[1], sys.argv[1:])
 `;
-    const forged = spawn('python3', ['-c', forge, process.execPath, path.join(folder, 'main.mjs')], {
+    const forged = spawn('python3', ['-c', forge, NODE, path.join(folder, 'main.mjs')], {
       ...(user === 'nobody' ? { uid: idOf(user), gid: idOf(user) } : {}),
     });
     expect((await finish(forged)).lines).toEqual([

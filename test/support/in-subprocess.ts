@@ -3,7 +3,7 @@
  * As root every piece runs twice, as root and as a user without privileges.
  */
 
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
 import type { TestContext } from './subprocess-context.js';
@@ -16,6 +16,14 @@ const NOBODY = 65534;
 /** How many times slower than usual the machine is said to be: 20 for one that is emulated. Only patience depends on it. */
 const SLOWNESS = Number(process.env['CLOISTER_SLOWNESS'] ?? 1);
 const PATIENCE_MS = 25_000 * SLOWNESS;
+/** Pieces may run on another version of Node.js than the tests: tools/test-nodes.mjs. */
+export const NODE: string = process.env['CLOISTER_TEST_NODE'] ?? process.execPath;
+/** Of that one. */
+export const NODE_MAJOR = Number(
+  (NODE === process.execPath ? process.version : execFileSync(NODE, ['--version'], { encoding: 'utf8' }))
+    .slice(1)
+    .split('.')[0],
+);
 
 /** Whom the pieces run as. */
 export type User = 'root' | 'nobody' | 'caller';
@@ -88,7 +96,7 @@ export async function runSubprocess<T>(body: Body<T>, options: SubprocessOptions
 }
 
 function commandLine({ user = USERS[0], nodeArguments = [], before }: SubprocessOptions): [string, string[]] {
-  const node = [process.execPath, ...nodeArguments];
+  const node = [NODE, ...nodeArguments];
   const shelled = before === undefined ? node : ['sh', '-c', `${before}; exec "$@"`, 'sh', ...node];
   const changed =
     user === 'nobody'
