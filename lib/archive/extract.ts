@@ -6,13 +6,15 @@ import { throwIfAborted } from '../cell/abort.js';
 import { CloisterError } from '../errors.js';
 import { type ExtractRequest, parseExtract } from '../policy/archive-options.js';
 import { currentUmask, openArchive, runUnpacker, unpackError, type Unpacked } from './cell.js';
+import { failure } from './destination.js';
 import type { HeldDirectory } from './held-directory.js';
-import { failure, Staging } from './staging.js';
+import { Staging } from './staging.js';
 import type { ExtractOptions, ExtractResult } from './types.js';
 import { type Expected, type Found, Unexpected, verifyTree } from './verify.js';
 import { watchTree } from './watch.js';
 
-const ANY_DIRECTORY = 0o777;
+const PERMISSIONS = 0o777;
+const OWNER_ALL = 0o700;
 
 /**
  * Unpacks an archive into a directory that appears complete or not at all. The unpacker runs in a cell without network, without another process, that can read the
@@ -52,7 +54,8 @@ async function unpackTo(request: ExtractRequest, archive: number): Promise<Extra
     let unpacked: Unpacked;
     let problem: string | null = null;
     try {
-      const task = { mode: 'extract', onUnsafe: request.onUnsafe, umask } as const;
+      const place = staging.tree.identity();
+      const task = { mode: 'extract', onUnsafe: request.onUnsafe, umask, place } as const;
       unpacked = await runUnpacker({ request, task, archive, output: staging.treePath, stop: watch.stop });
     } finally {
       problem = await watch.end();
@@ -62,7 +65,8 @@ async function unpackTo(request: ExtractRequest, archive: number): Promise<Extra
     }
     const found = await check(request, unpacked, staging.tree, expected);
     throwIfAborted(request.signal);
-    staging.tree.chmod(ANY_DIRECTORY & ~umask);
+    // What the archive says of its top, if it does; the directory was closed to others until now.
+    staging.tree.chmod((staging.tree.stat().mode & PERMISSIONS & ~umask) | OWNER_ALL);
     result = makeResult(unpacked, found);
     unpacked.reports.tell({ entries: result.entries + result.skipped.length, bytes: found.bytes, fraction: 1 });
     if (unpacked.reports.listenerError !== undefined) {
@@ -70,11 +74,21 @@ async function unpackTo(request: ExtractRequest, archive: number): Promise<Extra
     }
     staging.publish();
   } catch (error) {
-    await staging.remove();
+    await removeAfter(staging, error);
     throw error;
   }
   await staging.remove();
   return result;
+}
+
+/** That something is left is worse than what went wrong before, which is the cause. */
+async function removeAfter(staging: Staging, cause: unknown): Promise<void> {
+  try {
+    await staging.remove();
+  } catch (error) {
+    const { message, errno, syscall, path } = error as CloisterError;
+    throw new CloisterError(message, { errno, syscall, path, cause });
+  }
 }
 
 async function check(

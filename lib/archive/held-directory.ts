@@ -17,6 +17,9 @@ import {
 } from 'node:fs';
 
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants;
+/** Only names it: open(2). Node.js has no constant for it; the number is the same on all machines that cloister runs on. */
+const O_PATH = 0o10000000;
+const OWNER_ALL = 0o700;
 
 export class HeldDirectory {
   readonly #descriptor: number;
@@ -26,9 +29,10 @@ export class HeldDirectory {
     this.#descriptor = openSync(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   }
 
-  /** One name in it; no slash. Bytes, since a name need not be UTF-8. */
-  at(name: Buffer | string): Buffer {
-    return Buffer.concat([Buffer.from(`/proc/self/fd/${this.#descriptor}/`), Buffer.from(name)]);
+  /** One name in it; no slash. Bytes where a name need not be UTF-8. */
+  at(name: Buffer | string): Buffer | string {
+    const above = `/proc/self/fd/${this.#descriptor}/`;
+    return typeof name === 'string' ? above + name : Buffer.concat([Buffer.from(above), name]);
   }
 
   /** The directory itself, past the link that /proc shows. */
@@ -45,12 +49,32 @@ export class HeldDirectory {
     return new HeldDirectory(this.at(name));
   }
 
+  /**
+   * Opens a directory that may be closed to its owner, and makes it his. The name is looked up once: permissions are changed through a descriptor, so that a
+   * symbolic link that takes the place of the directory meanwhile does not change those of what it leads to.
+   */
+  openOwned(name: Buffer | string): HeldDirectory {
+    const place = openSync(this.at(name), O_PATH | O_DIRECTORY | O_NOFOLLOW);
+    try {
+      chmodSync(`/proc/self/fd/${place}`, OWNER_ALL);
+      return new HeldDirectory(`/proc/self/fd/${place}/.`);
+    } finally {
+      closeSync(place);
+    }
+  }
+
   names(): Buffer[] {
     return readdirSync(this.path, { encoding: 'buffer' });
   }
 
   stat(): Stats {
     return fstatSync(this.#descriptor);
+  }
+
+  /** Device and inode, which are the same wherever it is seen. */
+  identity(): string {
+    const { dev, ino } = fstatSync(this.#descriptor, { bigint: true });
+    return `${dev}:${ino}`;
   }
 
   /** Of what is there, links not followed; null where nothing is. */

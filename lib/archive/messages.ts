@@ -11,6 +11,8 @@ export interface Task {
   readonly onUnsafe: 'error' | 'skip';
   /** Of the process that asked. */
   readonly umask: number;
+  /** Device and inode of the directory that is to be written to; null where none is. The path to it may have led elsewhere when the cell was made. */
+  readonly place: string | null;
 }
 
 /** Where the cell has the directory that is written to. */

@@ -1,25 +1,21 @@
-/** The directory beside the destination that an archive is unpacked to, and how it becomes the destination. */
+/**
+ * The directory beside the destination that an archive is unpacked to, and how it becomes the destination. Whoever else may write to the directory above can rename
+ * what is made there and put his own in its place at any moment; so everything is done relative to what is held open, and what was just made is looked at before it is used.
+ */
 
 import { randomBytes } from 'node:crypto';
-import { chmodSync, mkdirSync, renameSync, rmdirSync, unlinkSync } from 'node:fs';
-import { constants, homedir } from 'node:os';
+import { mkdirSync, renameSync, rmdirSync } from 'node:fs';
 import { basename } from 'node:path';
 
-import { CloisterError, errnoName, notFound, policyError } from '../errors.js';
-import { dirname, isWithin, join } from '../util/paths.js';
-import { HeldDirectory } from './held-directory.js';
+import { CloisterError, errnoName } from '../errors.js';
+import { assertFree, type Destination, exchanged, guarded, openParent } from './destination.js';
+import type { HeldDirectory } from './held-directory.js';
+import { emptyDirectory } from './remove-tree.js';
 
 const TREE = 'tree';
 const OLD = 'old';
 const PRIVATE = 0o700;
 const SHOWN_NAME = 32;
-const BATCH = 512;
-const { ENOENT, EEXIST, ENOTEMPTY, ENOTDIR } = constants.errno;
-
-export interface Destination {
-  readonly path: string;
-  readonly overwrite: boolean;
-}
 
 /** Whoever has it must `remove` it, whether or not it was published. */
 export class Staging {
@@ -27,6 +23,8 @@ export class Staging {
   readonly #parent: HeldDirectory;
   readonly #name: string;
   readonly #outer: HeldDirectory;
+  /** Set where what was at the destination could not be put back: it is all that is left of it. */
+  #keepOld = false;
   /** Where the archive is unpacked to: nobody but the caller gets past the directory around it before it has been looked at. */
   readonly tree: HeldDirectory;
 
@@ -34,47 +32,52 @@ export class Staging {
   constructor(destination: Destination) {
     this.#destination = destination;
     const { path } = destination;
-    refuseUnsafePlace(destination);
-    this.#parent = openParent(path);
+    this.#parent = openParent(destination);
+    // On the same file system as the destination, so that rename(2) moves it in one step.
+    this.#name = `.${basename(path).slice(0, SHOWN_NAME)}.cloister-${randomBytes(6).toString('hex')}`;
     try {
-      this.assertFree();
-      // On the same file system as the destination, so that rename(2) moves it in one step.
-      this.#name = `.${basename(path).slice(0, SHOWN_NAME)}.cloister-${randomBytes(6).toString('hex')}`;
-      guarded(path, () => {
-        mkdirSync(this.#parent.at(this.#name), PRIVATE);
-      });
-      this.#outer = this.#parent.open(this.#name);
-      // Also takes off the set-group-ID bit that a parent may hand down (inode(7)), which would show on every directory below.
-      this.#outer.chmod(PRIVATE);
-      mkdirSync(this.#outer.at(TREE), PRIVATE);
-      this.tree = this.#outer.open(TREE);
+      assertFree(this.#parent, destination);
+      this.#outer = this.#makeOuter();
     } catch (error) {
+      this.#parent.close();
+      throw error;
+    }
+    try {
+      this.tree = guarded(path, () => {
+        mkdirSync(this.#outer.at(TREE), PRIVATE);
+        return this.#outer.open(TREE);
+      });
+    } catch (error) {
+      this.#removeOuter();
+      this.#outer.close();
       this.#parent.close();
       throw error;
     }
   }
 
-  /** Of the directory to unpack to, for a mount. */
-  get treePath(): string {
-    return this.tree.realPath();
+  #makeOuter(): HeldDirectory {
+    const { path } = this.#destination;
+    return guarded(path, () => {
+      mkdirSync(this.#parent.at(this.#name), PRIVATE);
+      const outer = this.#parent.open(this.#name);
+      try {
+        // A directory of somebody else would be his to change; one of the caller's that has something in it would be emptied in the end.
+        if (outer.stat().uid !== process.geteuid?.() || outer.names().length > 0) {
+          throw exchanged(path);
+        }
+        // Also takes off the set-group-ID bit that a parent may hand down (inode(7)), which would show on every directory below.
+        outer.chmod(PRIVATE);
+        return outer;
+      } catch (error) {
+        outer.close();
+        throw error;
+      }
+    });
   }
 
-  /** @throws CloisterError where something is at the destination that must not be replaced. */
-  assertFree(): void {
-    const { path, overwrite } = this.#destination;
-    const existing = this.#parent.inspect(basename(path));
-    if (existing === null || overwrite) {
-      return;
-    }
-    if (existing.isDirectory()) {
-      const directory = guarded(path, () => this.#parent.open(basename(path)));
-      const empty = directory.names().length === 0;
-      directory.close();
-      if (empty) {
-        return;
-      }
-    }
-    throw taken(path);
+  /** Of the directory to unpack to, for a mount. By the time it is used it may lead elsewhere: the unpacker compares `identity`. */
+  get treePath(): string {
+    return this.tree.realPath();
   }
 
   /** Makes the tree the destination. rename(2) replaces an empty directory and nothing else, whatever has happened there meanwhile. */
@@ -85,125 +88,58 @@ export class Staging {
     guarded(path, () => {
       if (replaced) {
         renameSync(target, this.#outer.at(OLD));
+        this.#keepOld = true;
       }
       try {
         renameSync(this.#outer.at(TREE), target);
       } catch (error) {
         if (replaced) {
-          renameSync(this.#outer.at(OLD), target);
+          this.#putBack(target, error);
         }
         throw error;
       }
+      this.#keepOld = false;
     });
   }
 
-  /** Everything that is left of it: all, if it was not published. */
+  #putBack(target: Buffer | string, cause: unknown): void {
+    try {
+      renameSync(this.#outer.at(OLD), target);
+    } catch {
+      const { path } = this.#destination;
+      const kept = `${this.#outer.realPath()}/${OLD}`;
+      throw new CloisterError(`cannot unpack to ${path}: something else took its place; what was there is ${kept}`, {
+        path,
+        cause,
+      });
+    }
+    this.#keepOld = false;
+  }
+
+  /** Everything that is left of it: all, if it was not published. @throws CloisterError */
   async remove(): Promise<void> {
-    await empty(this.#outer);
-    rmdirSync(this.#parent.at(this.#name));
-    this.tree.close();
-    this.#outer.close();
-    this.#parent.close();
-  }
-}
-
-/**
- * Removes what is in a directory, however deep: what lies two levels down is first moved up, so that neither the length of a path nor the number of descriptors
- * grows with the depth that somebody has chosen.
- */
-async function empty(top: HeldDirectory): Promise<void> {
-  let moved = 0;
-  let done = 0;
-  for (let names = top.names(); names.length > 0; names = top.names()) {
-    for (const name of names) {
-      if (top.inspect(name)?.isDirectory() !== true) {
-        unlinkSync(top.at(name));
-        continue;
+    try {
+      if (!this.#keepOld) {
+        await emptyDirectory(this.#outer);
+        this.#removeOuter();
       }
-      const directory = openToEmpty(top, name);
-      for (const inner of directory.names()) {
-        if (directory.inspect(inner)?.isDirectory() === true) {
-          // A directory that moves gets another '..', for which it must be writable itself.
-          openToEmpty(directory, inner).close();
-          renameSync(directory.at(inner), top.at(`.moved-${moved++}`));
-        } else {
-          unlinkSync(directory.at(inner));
-        }
-        if (++done % BATCH === 0) {
-          await new Promise(setImmediate);
-        }
-      }
-      directory.close();
-      rmdirSync(top.at(name));
+    } catch (error) {
+      const { errno = 0, syscall } = error as NodeJS.ErrnoException;
+      const path = this.#outer.realPath();
+      throw new CloisterError(`cannot remove ${path}: ${errnoName(errno)}`, { errno, syscall, path, cause: error });
+    } finally {
+      this.tree.close();
+      this.#outer.close();
+      this.#parent.close();
     }
   }
-}
 
-function openToEmpty(directory: HeldDirectory, name: Buffer | string): HeldDirectory {
-  chmodSync(directory.at(name), PRIVATE);
-  return directory.open(name);
-}
-
-function openParent(path: string): HeldDirectory {
-  const parent = dirname(path);
-  try {
-    // The last name of this one may be a link: it is the caller's own path. With a dot behind it, it is followed.
-    return new HeldDirectory(join(parent, '.'));
-  } catch (error) {
-    const { errno, syscall } = error as NodeJS.ErrnoException;
-    if (errno === -ENOENT) {
-      throw notFound('cannot unpack into', parent, { hint: 'create it first', cause: error });
+  /** What is not ours any more at that name stays: somebody has moved ours away, and it is empty. */
+  #removeOuter(): void {
+    const there = this.#parent.inspect(this.#name);
+    const { dev, ino } = this.#outer.stat();
+    if (there?.ino === ino && there.dev === dev) {
+      rmdirSync(this.#parent.at(this.#name));
     }
-    throw failure(path, { errno, syscall, cause: error });
   }
-}
-
-/** Replacing a directory that somebody works in leaves him in one that is gone. */
-function refuseUnsafePlace({ path }: Destination): void {
-  const inUse = isWithin(process.cwd(), path) || isWithin(homedir(), path);
-  if (path === '/' || inUse) {
-    throw policyError(
-      [
-        {
-          code: 'bad-path',
-          path: 'destination',
-          message: `${path} holds the working directory or the home directory; name a new one`,
-        },
-      ],
-      'arguments',
-    );
-  }
-}
-
-/** Errors of the system in words that say what for. */
-function guarded<Result>(path: string, action: () => Result): Result {
-  try {
-    return action();
-  } catch (error) {
-    const { errno, syscall } = error as NodeJS.ErrnoException;
-    if (errno === -EEXIST || errno === -ENOTEMPTY || errno === -ENOTDIR) {
-      throw taken(path);
-    }
-    throw errno === undefined ? error : failure(path, { errno, syscall, cause: error });
-  }
-}
-
-interface SystemFailure {
-  readonly errno?: number | undefined;
-  readonly syscall?: string | undefined;
-  readonly cause?: unknown;
-}
-
-/** The error of a destination that cannot be made. */
-export function failure(path: string, { errno = 0, ...details }: SystemFailure): CloisterError {
-  return new CloisterError(`cannot unpack to ${path}: ${errnoName(errno)}`, { errno, path, ...details });
-}
-
-function taken(path: string): CloisterError {
-  return new CloisterError(`cannot unpack to ${path}: something is there already`, {
-    errno: -EEXIST,
-    syscall: 'rename',
-    path,
-    hint: 'name a destination that does not exist, or replace it with overwrite: true (--overwrite)',
-  });
 }

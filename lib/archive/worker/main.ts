@@ -3,6 +3,8 @@
  * taken over by what it reads: nothing that it says or leaves behind is believed.
  */
 
+import { statSync } from 'node:fs';
+
 import type { ArchiveFormat } from '../../policy/archive-options.js';
 import { ARCHIVE_DESCRIPTOR, type Failure, OUTPUT, type Task } from '../messages.js';
 import { showName } from '../names.js';
@@ -22,7 +24,6 @@ const reporter = new Reporter();
 
 async function main(task: Task): Promise<void> {
   const archive = new ArchiveFile(ARCHIVE_DESCRIPTOR);
-  const format = task.format === 'auto' ? detectFormat(archive) : task.format;
   const budget = new Budget(task.limits, archive.size);
   const admission = new Admission(
     (path, other) => {
@@ -33,18 +34,31 @@ async function main(task: Task): Promise<void> {
     },
   );
   const sink = makeSink(task, admission);
+  const format = task.format === 'auto' ? detectFormat(archive) : task.format;
   await read(format, archive, sink, budget);
   sink.finish();
   reporter.last({ type: 'done', format, entries: sink.entries, bytes: sink.bytes });
 }
 
-function makeSink({ mode, onUnsafe, umask }: Task, admission: Admission): TreeWriter | Lister {
+function makeSink({ mode, onUnsafe, umask, place }: Task, admission: Admission): TreeWriter | Lister {
   if (mode === 'list') {
     return new Lister(admission, reporter);
   }
   process.chdir(OUTPUT);
+  assertPlace(place);
   process.umask(umask);
   return new TreeWriter(admission, reporter, { skipUnsafe: onUnsafe === 'skip', umask });
+}
+
+/**
+ * Looked at before a byte of the archive is. Somebody who may write beside the destination could have exchanged the directory while the cell was being made, for a
+ * symbolic link to any that the caller may write to.
+ */
+function assertPlace(place: string | null): void {
+  const { dev, ino } = statSync('.', { bigint: true });
+  if (`${dev}:${ino}` !== place) {
+    throw new Refusal('system', 'the directory beside the destination was exchanged for another one');
+  }
 }
 
 async function read(

@@ -48,7 +48,7 @@ export class TreeWriter implements EntrySink {
   readonly #skipUnsafe: boolean;
   readonly #umask: number;
   readonly #links: Link[] = [];
-  readonly #directories = new Map<string, Directory>();
+  readonly #directories: Map<string, Directory>;
   /** Unpacked, and dealt with. */
   entries = 0;
   seen = 0;
@@ -59,6 +59,8 @@ export class TreeWriter implements EntrySink {
     this.#reporter = reporter;
     this.#skipUnsafe = skipUnsafe;
     this.#umask = umask;
+    // Without an entry of its own, the top is like any new directory.
+    this.#directories = new Map([['', { path: '', mode: ANY_DIRECTORY & ~umask, mtime: null }]]);
   }
 
   begin(head: EntryHead): FileOutput | null {
@@ -139,9 +141,7 @@ export class TreeWriter implements EntrySink {
     // The innermost first: a directory without permission to search hides what is below.
     const directories = [...this.#directories.values()].sort((a, b) => b.path.length - a.path.length);
     for (const { path, mode, mtime } of directories) {
-      if (path !== '') {
-        chmodSync(path, mode);
-      }
+      chmodSync(path === '' ? '.' : path, mode);
       if (mtime !== null) {
         utimesSync(path === '' ? '.' : path, now, mtime / 1000);
       }
