@@ -9,6 +9,7 @@ import { spawnIsolated } from '../cell/spawn.js';
 import { CloisterError, errnoName, notFound } from '../errors.js';
 import type { ArchiveLimits, ArchiveRequest } from '../policy/archive-options.js';
 import type { IsolatedProcess, Mount, Outcome, SpawnOptions } from '../policy/types.js';
+import { UNPACKER_FILTER } from './filter.js';
 import { MOST_OUTPUT, OUTPUT, type Report, type Task } from './messages.js';
 import { nodeFiles } from './node-files.js';
 import { ReportReader } from './report-reader.js';
@@ -126,6 +127,7 @@ function spawnOptions({ request, archive, output }: UnpackJob): SpawnOptions {
     env: { LD_LIBRARY_PATH: libraryPath, TZ: timeZone(), UV_THREADPOOL_SIZE: '1', NODE_DISABLE_COLORS: '1' },
     // The archive is a descriptor: there is no path to it, and it can be read and nothing else.
     stdio: [archive, 'pipe', 'pipe'],
+    seccomp: UNPACKER_FILTER,
     limits: limitsOf(request.limits),
   };
 }

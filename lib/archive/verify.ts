@@ -16,6 +16,15 @@ const OTHERS = 0o077;
 const OWNER_ALL = 0o700;
 const SPECIAL_BITS = 0o7000;
 const BATCH = 256;
+/** The unit of st_blocks (stat(2)). */
+const BLOCK = 512;
+/** File systems allocate ahead of a file that grows, and round up at its end: half of the space, and that much, is theirs. */
+const SLACK = 64 * 2 ** 10;
+
+/** Bytes of the disk that a file certainly was made to take, whatever its size is (FALLOC_FL_KEEP_SIZE, fallocate(2)). */
+export function spaceOf(blocks: number): number {
+  return (blocks * BLOCK) / 2 - SLACK;
+}
 
 export interface Expected {
   readonly limits: ArchiveLimits;
@@ -60,6 +69,7 @@ class Verifier {
   readonly #device: number;
   readonly #tree = new Map<string, TreeNode>();
   readonly #hardLinked = new Map<string, HardLinked>();
+  #space = 0;
   names = 0;
   bytes = 0;
 
@@ -73,13 +83,14 @@ class Verifier {
       const name = bytes.toString('utf8');
       const path = above === '' ? name : `${above}/${name}`;
       this.#name(path, name, depth);
-      const status = directory.inspect(bytes);
+      // Exactly what the bytes were, now that there is nothing in it that stands for something else.
+      const status = directory.inspect(name);
       if (status === null) {
         throw new Unexpected(showName(path), 'has disappeared');
       }
-      this.#inspect(directory, bytes, path, status);
+      this.#inspect(directory, name, path, status);
       if (status.isDirectory()) {
-        const inner = directory.open(bytes);
+        const inner = directory.open(name);
         try {
           await this.walk(inner, path, depth + 1);
         } finally {
@@ -104,7 +115,7 @@ class Verifier {
     }
   }
 
-  #inspect(directory: HeldDirectory, name: Buffer, path: string, status: Stats): void {
+  #inspect(directory: HeldDirectory, name: string, path: string, status: Stats): void {
     const { uid, umask } = this.#expected;
     const refuse = (problem: string): never => {
       throw new Unexpected(showName(path), problem);
@@ -134,24 +145,25 @@ class Verifier {
 
   #file(
     directory: HeldDirectory,
-    name: Buffer,
+    name: string,
     path: string,
-    { size, nlink }: Stats,
+    { size, blocks, nlink }: Stats,
     refuse: (problem: string) => never,
   ): void {
     const { fileSize, totalSize } = this.#expected.limits;
     if (nlink > 1 && this.#isOtherName(directory, name, path)) {
       return;
     }
-    // The size that is read, not the blocks that are allocated: a sparse file is as long as it says.
+    // A sparse file is as long as it says; one that holds more space than that fills the disk nevertheless.
     this.bytes += size;
-    if (size > fileSize || this.bytes > totalSize) {
+    this.#space += Math.max(size, spaceOf(blocks));
+    if (size > fileSize || this.#space > totalSize) {
       refuse(size > fileSize ? 'is larger than limits.fileSize' : 'goes beyond limits.totalSize');
     }
   }
 
   /** Counts the names of a file: one with more links than names in the tree is a file of somebody else as well. */
-  #isOtherName(directory: HeldDirectory, name: Buffer, path: string): boolean {
+  #isOtherName(directory: HeldDirectory, name: string, path: string): boolean {
     const { ino, nlink } = directory.inspectExactly(name);
     const key = ino.toString();
     const known = this.#hardLinked.get(key);

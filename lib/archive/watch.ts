@@ -6,16 +6,12 @@
 import { errnoName } from '../errors.js';
 import type { HeldDirectory } from './held-directory.js';
 import { DEEPEST } from './names.js';
-import type { Expected } from './verify.js';
+import { type Expected, spaceOf } from './verify.js';
 
 const FIRST_MS = 500;
 /** How many times as long as a look takes is waited until the next one. */
 const PAUSE_FACTOR = 20;
 const BATCH = 256;
-/** The unit of st_blocks (stat(2)). */
-const BLOCK = 512;
-/** Space may be held that is not part of the size (fallocate(2)); file systems do so by themselves, for the last block of a file and ahead of one that grows. */
-const SLACK = 64 * 2 ** 10;
 
 export interface Watch {
   /** Fires once something is wrong. */
@@ -89,7 +85,7 @@ class Census {
         return;
       }
       const status = directory.inspect(name);
-      this.#bytes += status?.isFile() === true ? Math.max(status.size, (status.blocks * BLOCK) / 2 - SLACK) : 0;
+      this.#bytes += status?.isFile() === true ? Math.max(status.size, spaceOf(status.blocks)) : 0;
       if (++this.#names % BATCH === 0) {
         await new Promise(setImmediate);
       }
