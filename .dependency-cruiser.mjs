@@ -68,7 +68,8 @@ export default {
       name: 'no-unresolvable',
       severity: 'error',
       from: {},
-      to: { couldNotResolve: true },
+      // That one is a file of the package which tools/build-ts.mjs finds.
+      to: { couldNotResolve: true, pathNot: '^tar-stream/headers$' },
     },
     {
       name: 'no-development-dependency',

@@ -6,6 +6,7 @@ const inRoot = (file: string): string => fileURLToPath(new URL(file, import.meta
 /** Tests import the sources under the package's own name; the programs that they start use dist/. */
 const alias = [
   { find: /^cloister$/, replacement: inRoot('lib/index.ts') },
+  { find: 'tar-stream/headers', replacement: inRoot('node_modules/tar-stream/headers.js') },
   { find: /^cloister\/(seccomp|archive|register)$/, replacement: inRoot('lib/$1.ts') },
 ];
 

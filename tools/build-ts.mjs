@@ -46,6 +46,8 @@ function unpackerBundle() {
     format: 'esm',
     dts: false,
     deps: { alwaysBundle: /^/, onlyBundle: false },
+    // The package exports its stream only.
+    alias: { 'tar-stream/headers': path.join(root, 'node_modules/tar-stream/headers.js') },
     logLevel: 'warn',
   };
 }

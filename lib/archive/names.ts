@@ -2,6 +2,8 @@
 
 /** Bytes of one name: NAME_MAX of Linux file systems. */
 const LONGEST_NAME = 255;
+/** Code units that are never more bytes than that. */
+const SHORT = LONGEST_NAME / 3;
 /** Bytes of a path. With the destination in front of it, it still fits into PATH_MAX (4096) in most places. */
 export const LONGEST_PATH = 3072;
 /** Directories above an entry. Deeper trees break programs that walk them by recursion. */
@@ -9,6 +11,8 @@ export const DEEPEST = 128;
 
 /** Stands for bytes that are no UTF-8 wherever names are decoded. */
 const REPLACEMENT = '\ufffd';
+// Most names: nothing that is looked for below. Only spares time.
+const PLAIN = /^[ -[\]-~]*$/u;
 // C0, DEL and C1: they move a terminal's cursor, end a line of a list, or cut a name short (NUL).
 const CONTROL = /\p{Cc}/u;
 // Halves of surrogate pairs have no UTF-8.
@@ -37,11 +41,11 @@ export function readPath(name: string): ReadPath {
   if (names.includes('..')) {
     return { problem: "has '..' in its path" };
   }
-  if (names.some((part) => Buffer.byteLength(part) > LONGEST_NAME)) {
+  if (name.length > SHORT && names.some((part) => Buffer.byteLength(part) > LONGEST_NAME)) {
     return { problem: `has a name longer than ${LONGEST_NAME} bytes` };
   }
   const path = names.join('/');
-  if (Buffer.byteLength(path) > LONGEST_PATH) {
+  if (name.length > SHORT && Buffer.byteLength(path) > LONGEST_PATH) {
     return { problem: `has a path longer than ${LONGEST_PATH} bytes` };
   }
   return names.length > DEEPEST ? { problem: `is more than ${DEEPEST} directories deep` } : { path };
@@ -68,6 +72,9 @@ export function targetProblem(target: string): string | null {
 }
 
 function textProblem(text: string): string | null {
+  if (PLAIN.test(text)) {
+    return null;
+  }
   if (CONTROL.test(text)) {
     return 'has a control character in its name';
   }
@@ -82,6 +89,9 @@ function textProblem(text: string): string | null {
 
 /** The same for all names that some file system takes for one: case (Windows, macOS) and composition of accents (macOS). */
 export function fold(path: string): string {
+  if (PLAIN.test(path)) {
+    return path.toLowerCase();
+  }
   return path.normalize('NFD').toUpperCase().toLowerCase().normalize('NFC');
 }
 

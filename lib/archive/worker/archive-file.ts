@@ -40,6 +40,17 @@ export class ArchiveFile {
     target.set(this.#window.subarray(from, from + target.length));
   }
 
+  /** As `chunks`, all in the same memory: for those who are done with one before they ask for the next. New memory for each costs more than reading. */
+  *passing(start = 0, end: number = this.size): Generator<Buffer> {
+    const buffer = Buffer.allocUnsafeSlow(Math.min(CHUNK, Math.max(0, end - start)));
+    for (this.position = start; this.position < end; ) {
+      const chunk = buffer.subarray(0, end - this.position);
+      this.#fill(chunk, this.position);
+      this.position += chunk.length;
+      yield chunk;
+    }
+  }
+
   /** The part from `start` to `end`, piece by piece. Each piece is its own memory: streams keep them. */
   *chunks(start = 0, end: number = this.size): Generator<Buffer> {
     for (this.position = start; this.position < end; ) {

@@ -19,7 +19,7 @@ const MOST_EMPTY = 4096;
 type Chunks = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
 
 const UNPACKERS: Readonly<Record<Exclude<ArchiveFormat, 'zip'>, (archive: ArchiveFile) => Chunks>> = {
-  tar: (archive) => archive.chunks(),
+  tar: (archive) => archive.passing(),
   'tar.gz': gunzip,
   'tar.bz2': unpackBzip2,
   'tar.xz': unpackXz,

@@ -92,27 +92,20 @@ declare module 'yauzl' {
   export function parseExtraFields(buffer: Buffer): ExtraField[];
 }
 
-declare module 'tar-stream' {
-  import type { EventEmitter } from 'node:events';
-
+/** The file headers.js of tar-stream, which tools/build-ts.mjs finds by this name. */
+declare module 'tar-stream/headers' {
   export interface Header {
     readonly name: string;
     /** Null: a type flag that the library does not know. */
     readonly type: string | null;
-    /** Numbers that are none in the archive are NaN or null here. */
-    readonly size: number | null;
-    readonly mode: number | null;
+    /** NaN: none. */
+    readonly size: number;
+    readonly mode: number;
     readonly mtime: Date;
     readonly linkname: string | null;
-    readonly pax: Readonly<Record<string, string>> | null;
-    /** Where the content begins. */
-    readonly byteOffset: number;
   }
-  export interface Parser extends EventEmitter {
-    on(event: 'entry', listener: (header: Header, body: EventEmitter, next: () => void) => void): this;
-    write(chunk: Uint8Array): boolean;
-    end(): void;
-    destroy(error: Error): void;
-  }
-  export function extract(options: { allowUnknownFormat: boolean }): Parser;
+  /** Null: a block of zeros. Throws where the checksum is wrong. */
+  export function decode(block: Uint8Array, encoding: string, allowUnknownFormat: boolean): Header | null;
+  export function decodeLongPath(bytes: Uint8Array, encoding: string): string;
+  export function decodePax(bytes: Uint8Array): Record<string, string>;
 }

@@ -55,6 +55,7 @@ const ZIP64_FIELD = 1;
 const ZIP64_MARK = 0xffffffff;
 /** Signatures of what may stand behind the last entry of the directory. */
 const DIRECTORY_ENDS: readonly number[] = [0x06054b50, 0x06064b50, 0x05054b50];
+const ENTRY_SIGNATURE = 0x04034b50;
 const DESCRIPTOR_SIGNATURE = 0x08074b50;
 
 /** In the order of the directory. */
@@ -177,13 +178,14 @@ async function compareLocalHeaders(
     if (each.relativeOffsetOfLocalHeader < end) {
       throw damaged('overlaps the entry before it', name);
     }
+    assertNothingHidden(archive, end, each.relativeOffsetOfLocalHeader);
     let header: LocalFileHeader;
     try {
       header = await zip.readLocalFileHeaderPromise(each);
+      assertSame(each, header);
     } catch (error) {
       throw asDamage(error, 'is no whole zip file', name);
     }
-    assertSame(each, header);
     end = header.fileDataStart + each.compressedSize;
     if ((each.flags & HAS_DESCRIPTOR) !== 0) {
       end += assertDescriptor(archive, end, each);
@@ -193,13 +195,28 @@ async function compareLocalHeaders(
     }
     each.dataStart = header.fileDataStart;
   }
+  assertNothingHidden(archive, end, directoryStart);
+}
+
+/** Programs that read along the archive would unpack an entry that the directory does not have. */
+function assertNothingHidden(archive: ArchiveFile, from: number, to: number): void {
+  if (to - from >= 4) {
+    const signature = Buffer.alloc(4);
+    archive.read(signature, from);
+    if (signature.readUInt32LE(0) === ENTRY_SIGNATURE) {
+      throw damaged('has an entry that is not in its directory');
+    }
+  }
 }
 
 function assertSame({ entry, rawName, flags, compressedSize }: Listed, header: LocalFileHeader): void {
   const differs = (what: string): void => {
     throw damaged(`has another ${what} in its own header than in the directory`, entry.name);
   };
-  if (!header.fileName.equals(rawName)) {
+  const field = getFileNameLowLevel(flags, header.fileName, parseExtraFields(header.extraField), true);
+  const plain = getFileNameLowLevel(flags, header.fileName, [], true);
+  // Its own header may have the name in a field for UTF-8 as well.
+  if (!header.fileName.equals(rawName) || (field !== plain && field !== entry.name)) {
     differs('name');
   }
   if ((header.generalPurposeBitFlag & COMPARED_FLAGS) !== (flags & COMPARED_FLAGS)) {

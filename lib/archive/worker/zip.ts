@@ -94,7 +94,7 @@ async function inflateTo(output: FileOutput, entry: ZipEntry, content: Content):
 }
 
 function copy(output: CheckedOutput, { dataStart, compressedSize }: ZipEntry, { archive, progress }: Content): void {
-  for (const chunk of archive.chunks(dataStart, dataStart + compressedSize)) {
+  for (const chunk of archive.passing(dataStart, dataStart + compressedSize)) {
     output.write(chunk);
     progress(archive.position - dataStart);
   }
