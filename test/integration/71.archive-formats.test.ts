@@ -21,7 +21,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { list, treeOf, unpack, unpackAll } from '../support/archives.js';
 import { USERS } from '../support/in-subprocess.js';
 import { gnuLong, tar, TAR_END, tarEntry } from '../support/raw-tar.js';
-import { extraField, zip } from '../support/raw-zip.js';
+import { unicodeName, zip } from '../support/raw-zip.js';
 
 let folder = '';
 const LONG = `${'long-directory-name/'.repeat(8)}${'x'.repeat(200)}`;
@@ -204,21 +204,3 @@ describe.each(USERS)('as %s', (user) => {
     expect(wrong?.failure?.message).toContain('is no whole zip file');
   });
 });
-
-function unicodeName(old: string, name: string): Buffer {
-  const head = Buffer.alloc(5);
-  head.writeUInt8(1, 0);
-  head.writeUInt32LE(crcOf(old), 1);
-  return extraField(0x7075, Buffer.concat([head, Buffer.from(name)]));
-}
-
-function crcOf(text: string): number {
-  let crc = ~0;
-  for (const byte of Buffer.from(text)) {
-    crc ^= byte;
-    for (let bit = 0; bit < 8; bit++) {
-      crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
-    }
-  }
-  return ~crc >>> 0;
-}

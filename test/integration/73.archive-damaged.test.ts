@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest';
 import { unpackAll } from '../support/archives.js';
 import { USERS } from '../support/in-subprocess.js';
 import { tar, tarEntry, TAR_END } from '../support/raw-tar.js';
-import { extraField, zip } from '../support/raw-zip.js';
+import { extraField, unicodeName, zip } from '../support/raw-zip.js';
 
 const CONTENT = Buffer.from('some content, '.repeat(500));
 const TAR = tar({ name: 'a', content: CONTENT }, { name: 'b', content: CONTENT });
@@ -37,6 +37,17 @@ const ZIP = zip([
 ]);
 const one = { name: 'a', content: CONTENT };
 const data = deflateRawSync(CONTENT);
+
+/** The second one, with the first one's local entry in front of it. */
+function hiding(hidden: Buffer, shown: Buffer): Buffer {
+  const entry = hidden.subarray(0, hidden.indexOf('PK\x01\x02', 0, 'latin1'));
+  const bytes = Buffer.concat([entry, shown]);
+  const end = bytes.length - 22;
+  const directory = bytes.readUInt32LE(end + 16) + entry.length;
+  bytes.writeUInt32LE(directory, end + 16);
+  bytes.writeUInt32LE(entry.length, directory + 42);
+  return bytes;
+}
 
 const CASES: [title: string, reason: RegExp, bytes: Buffer][] = [
   ['an empty file', /is empty/, Buffer.alloc(0)],
@@ -71,6 +82,21 @@ const CASES: [title: string, reason: RegExp, bytes: Buffer][] = [
     'pax sparse files',
     /sparse file/,
     tar({ name: 's', content: 'x', pax: { 'GNU.sparse.major': '1', 'GNU.sparse.name': 'real' } }),
+  ],
+  [
+    'tar with a directory that has content',
+    /d\/: is a directory with content/,
+    tar({ name: 'd/', type: '5', size: 512 }),
+  ],
+  [
+    'tar with a link that has content',
+    /l: is a link or device with content/,
+    tar({ name: 'l', type: '2', link: 'a', content: 'x' }),
+  ],
+  [
+    'tar with a hard link that hides an entry in its content',
+    /h: is a link or device with content/,
+    tar({ name: 'a', content: 'x' }, { name: 'h', type: '1', link: 'a', content: tarEntry({ name: 'hidden' }) }),
   ],
   ['gzip cut off', /no whole gz file/, cut(gz)],
   ['gzip without its trailer', /no whole gz file/, gz.subarray(0, gz.length - 5)],
@@ -128,6 +154,21 @@ const CASES: [title: string, reason: RegExp, bytes: Buffer][] = [
     zip([one, { name: 'b', content: 'x' }], { count: 1 }),
   ],
   ['zip with fewer entries than it counts', /no whole zip file|ends too early/, zip([one], { count: 2 })],
+  [
+    'zip with an entry that is not in its directory',
+    /has an entry that is not in its directory/,
+    hiding(zip([{ name: 'hidden', content: 'x' }]), zip([one])),
+  ],
+  [
+    'zip with another name in the Unicode field of its own header',
+    /another name in its own header/,
+    zip([{ ...one, local: { extra: unicodeName('a', 'b') } }]),
+  ],
+  [
+    'zip with a field that is too long in its own header',
+    /no whole zip file/,
+    zip([{ ...one, local: { extra: extraField(9, Buffer.alloc(4)).subarray(0, 6) } }]),
+  ],
   ['zip that is encrypted', /a: is encrypted, which is not supported/, zip([{ ...one, flags: 0x801 }])],
   ['zip by another method', /compressed by method 14/, zip([{ ...one, method: 14 }])],
   [

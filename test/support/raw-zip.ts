@@ -65,6 +65,14 @@ export function extraField(id: number, data: Buffer): Buffer {
   return Buffer.concat([u16(id, data.length), data]);
 }
 
+/** The field that has a name in UTF-8, beside one in another encoding. */
+export function unicodeName(old: string, name: string): Buffer {
+  const head = Buffer.alloc(5);
+  head.writeUInt8(1, 0);
+  head.writeUInt32LE(crc32(Buffer.from(old)), 1);
+  return extraField(0x7075, Buffer.concat([head, Buffer.from(name)]));
+}
+
 function localHeader(fields: ZipFields): Buffer {
   const { name, flags, method, crc, compressedSize, size, extra } = fields;
   return Buffer.concat([
