@@ -9,7 +9,8 @@ import { spawnIsolated } from '../cell/spawn.js';
 import { CloisterError, errnoName, notFound } from '../errors.js';
 import type { ArchiveLimits, ArchiveRequest } from '../policy/archive-options.js';
 import type { IsolatedProcess, Mount, Outcome, SpawnOptions } from '../policy/types.js';
-import { UNPACKER_FILTER } from './filter.js';
+import { unpackerFilter } from './filter.js';
+import type { HeldDirectory } from './held-directory.js';
 import { MOST_OUTPUT, OUTPUT, type Report, type Task } from './messages.js';
 import { nodeFiles } from './node-files.js';
 import { ReportReader } from './report-reader.js';
@@ -51,10 +52,12 @@ export function openArchive(path: string): number {
 
 export interface UnpackJob {
   readonly request: ArchiveRequest;
-  readonly task: Omit<Task, 'format' | 'limits'>;
+  readonly task: Omit<Task, 'format' | 'limits' | 'place'>;
   readonly archive: number;
-  /** Of the host, where the cell may write. */
-  readonly output: string | null;
+  /** Where the cell may write. */
+  readonly output: HeldDirectory | null;
+  /** It takes names away again: its filter allows that. Default false. */
+  readonly removes?: boolean;
   /** Ends the cell: something outside has been seen to go wrong. */
   readonly stop: AbortSignal;
 }
@@ -66,8 +69,9 @@ export interface Unpacked {
 
 /** Runs the unpacker to its end. @throws AbortError, and what spawnIsolated throws. What the archive is to blame for is in the result. */
 export async function runUnpacker(job: UnpackJob): Promise<Unpacked> {
-  const { request, task } = job;
-  const words: Task = { ...task, format: request.format, limits: request.limits };
+  const { request, task, output } = job;
+  const place = output?.identity() ?? null;
+  const words: Task = { ...task, place, format: request.format, limits: request.limits };
   const { command } = nodeFiles();
   const heap = Math.max(16, Math.floor((request.limits.memory * HEAP_SHARE) / MEBIBYTE));
   const args = [`--max-old-space-size=${heap}`, '--no-deprecation', INSIDE, JSON.stringify(words)];
@@ -114,11 +118,11 @@ async function follow(child: IsolatedProcess, reports: ReportReader, { request, 
 }
 
 /** Everything that the cell has; what is not named here is not there. */
-function spawnOptions({ request, archive, output }: UnpackJob): SpawnOptions {
+function spawnOptions({ request, archive, output, removes = false }: UnpackJob): SpawnOptions {
   const { files, libraryPath } = nodeFiles();
   const mounts: Mount[] = [{ type: 'bind', source: PROGRAM, target: INSIDE, executable: false }];
   if (output !== null) {
-    mounts.push({ type: 'bind', source: output, target: OUTPUT, writable: true, executable: false });
+    mounts.push({ type: 'bind', source: output.realPath(), target: OUTPUT, writable: true, executable: false });
   }
   return {
     root: 'empty',
@@ -127,7 +131,7 @@ function spawnOptions({ request, archive, output }: UnpackJob): SpawnOptions {
     env: { LD_LIBRARY_PATH: libraryPath, TZ: timeZone(), UV_THREADPOOL_SIZE: '1', NODE_DISABLE_COLORS: '1' },
     // The archive is a descriptor: there is no path to it, and it can be read and nothing else.
     stdio: [archive, 'pipe', 'pipe'],
-    seccomp: UNPACKER_FILTER,
+    seccomp: unpackerFilter(removes),
     limits: limitsOf(request.limits),
   };
 }

@@ -54,9 +54,8 @@ async function unpackTo(request: ExtractRequest, archive: number): Promise<Extra
     let unpacked: Unpacked;
     let problem: string | null = null;
     try {
-      const place = staging.tree.identity();
-      const task = { mode: 'extract', onUnsafe: request.onUnsafe, umask, place } as const;
-      unpacked = await runUnpacker({ request, task, archive, output: staging.treePath, stop: watch.stop });
+      const task = { mode: 'extract', onUnsafe: request.onUnsafe, umask } as const;
+      unpacked = await runUnpacker({ request, task, archive, output: staging.tree, stop: watch.stop });
     } finally {
       problem = await watch.end();
     }

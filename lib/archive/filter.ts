@@ -15,26 +15,29 @@ function refuse(syscalls: readonly string[], errno = 'EPERM', args?: SeccompRule
   return { syscalls, action: { errno }, ...(args === undefined ? {} : { args }) };
 }
 
-export const UNPACKER_FILTER: SeccompPolicy = {
-  defaultAction: 'allow',
-  rules: [
-    // A file without a name takes space that nobody sees until its last descriptor is closed. The unpacker makes names and takes none away.
-    refuse(['unlink', 'unlinkat', 'rmdir', 'rename', 'renameat', 'renameat2']),
-    ...['open', 'openat'].map((name, index) =>
-      refuse([name], 'EOPNOTSUPP', [{ index: index === 0 ? 1 : 2, op: '&==', mask: TMPFILE, value: TMPFILE }]),
-    ),
-    refuse(['openat2'], 'ENOSYS'),
-    // Space behind the end of a file, sparse giants.
-    refuse(['fallocate', 'truncate', 'ftruncate'], 'EOPNOTSUPP'),
-    // Access lists, which permissions do not show: one that a directory hands down counts more than the umask (acl(5)).
-    refuse(['setxattr', 'lsetxattr', 'fsetxattr', 'setxattrat', 'file_setattr']),
-    ...ATTRIBUTE_REQUESTS.map((value) => refuse(['ioctl'], 'EPERM', [{ index: 1, op: '==', value }])),
-    refuse(['mknod', 'mknodat', 'chown', 'lchown', 'fchown', 'fchownat']),
-    // Another process, by any way but a thread.
-    refuse(['fork', 'vfork']),
-    refuse(['clone'], 'EPERM', [{ index: 0, op: '&==', mask: CLONE_THREAD, value: 0 }]),
-    // Its flags are in memory, where no filter sees them; the C library goes on with clone(2).
-    refuse(['clone3'], 'ENOSYS'),
-    refuse(['socket', 'socketpair']),
-  ],
-};
+/** A file without a name takes space that nobody sees until its last descriptor is closed. */
+const REMOVAL = refuse(['unlink', 'unlinkat', 'rmdir', 'rename', 'renameat', 'renameat2']);
+
+const ALWAYS: readonly SeccompRule[] = [
+  ...['open', 'openat'].map((name, index) =>
+    refuse([name], 'EOPNOTSUPP', [{ index: index === 0 ? 1 : 2, op: '&==', mask: TMPFILE, value: TMPFILE }]),
+  ),
+  refuse(['openat2'], 'ENOSYS'),
+  // Space behind the end of a file, sparse giants.
+  refuse(['fallocate', 'truncate', 'ftruncate'], 'EOPNOTSUPP'),
+  // Access lists, which permissions do not show: one that a directory hands down counts more than the umask (acl(5)).
+  refuse(['setxattr', 'lsetxattr', 'fsetxattr', 'setxattrat', 'file_setattr']),
+  ...ATTRIBUTE_REQUESTS.map((value) => refuse(['ioctl'], 'EPERM', [{ index: 1, op: '==', value }])),
+  refuse(['mknod', 'mknodat', 'chown', 'lchown', 'fchown', 'fchownat']),
+  // Another process, by any way but a thread.
+  refuse(['fork', 'vfork']),
+  refuse(['clone'], 'EPERM', [{ index: 0, op: '&==', mask: CLONE_THREAD, value: 0 }]),
+  // Its flags are in memory, where no filter sees them; the C library goes on with clone(2).
+  refuse(['clone3'], 'ENOSYS'),
+  refuse(['socket', 'socketpair']),
+];
+
+/** `removes`: the unpacker takes names away again; one of archives only makes them. */
+export function unpackerFilter(removes: boolean): SeccompPolicy {
+  return { defaultAction: 'allow', rules: [...(removes ? [] : [REMOVAL]), ...ALWAYS] };
+}

@@ -19,7 +19,7 @@ export async function listArchive(archive: string, options?: ListOptions): Promi
   throwIfAborted(request.signal);
   const descriptor = openArchive(request.archive);
   try {
-    const task = { mode: 'list', onUnsafe: 'skip', umask: currentUmask(), place: null } as const;
+    const task = { mode: 'list', onUnsafe: 'skip', umask: currentUmask() } as const;
     const never = new AbortController().signal;
     const unpacked = await runUnpacker({ request, task, archive: descriptor, output: null, stop: never });
     const error = unpackError(request, unpacked);

@@ -75,11 +75,6 @@ export class Staging {
     });
   }
 
-  /** Of the directory to unpack to, for a mount. By the time it is used it may lead elsewhere: the unpacker compares `identity`. */
-  get treePath(): string {
-    return this.tree.realPath();
-  }
-
   /** Makes the tree the destination. rename(2) replaces an empty directory and nothing else, whatever has happened there meanwhile. */
   publish(): void {
     const { path, overwrite } = this.#destination;

@@ -23,6 +23,10 @@ import { readZip } from './zip.js';
 const reporter = new Reporter();
 
 async function main(task: Task): Promise<void> {
+  if (task.place !== null) {
+    process.chdir(OUTPUT);
+    assertPlace(task.place);
+  }
   const archive = new ArchiveFile(ARCHIVE_DESCRIPTOR);
   const budget = new Budget(task.limits, archive.size);
   const admission = new Admission(
@@ -40,12 +44,10 @@ async function main(task: Task): Promise<void> {
   reporter.last({ type: 'done', format, entries: sink.entries, bytes: sink.bytes });
 }
 
-function makeSink({ mode, onUnsafe, umask, place }: Task, admission: Admission): TreeWriter | Lister {
+function makeSink({ mode, onUnsafe, umask }: Task, admission: Admission): TreeWriter | Lister {
   if (mode === 'list') {
     return new Lister(admission, reporter);
   }
-  process.chdir(OUTPUT);
-  assertPlace(place);
   process.umask(umask);
   return new TreeWriter(admission, reporter, { skipUnsafe: onUnsafe === 'skip', umask });
 }
@@ -54,7 +56,7 @@ function makeSink({ mode, onUnsafe, umask, place }: Task, admission: Admission):
  * Looked at before a byte of the archive is. Somebody who may write beside the destination could have exchanged the directory while the cell was being made, for a
  * symbolic link to any that the caller may write to.
  */
-function assertPlace(place: string | null): void {
+function assertPlace(place: string): void {
   const { dev, ino } = statSync('.', { bigint: true });
   if (`${dev}:${ino}` !== place) {
     throw new Refusal('system', 'the directory beside the destination was exchanged for another one');

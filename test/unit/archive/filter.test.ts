@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 
-import { UNPACKER_FILTER } from '../../../lib/archive/filter.js';
+import { unpackerFilter } from '../../../lib/archive/filter.js';
 import type { SeccompCall } from '../../../lib/policy/seccomp-types.js';
 import { compile } from '../../../lib/seccomp.js';
 
@@ -10,7 +10,7 @@ const THREAD = 0x10000;
 const OTHERS = 0x0f00;
 
 describe('the filter of the unpacker', () => {
-  const program = compile({ ...UNPACKER_FILTER, architectures: ['x86_64'] });
+  const program = compile({ ...unpackerFilter(false), architectures: ['x86_64'] });
   const answer = (syscall: string, args: SeccompCall['args'] = []): unknown =>
     program.evaluate({ arch: 'x86_64', syscall, args }).action;
 
@@ -47,8 +47,14 @@ describe('the filter of the unpacker', () => {
   });
 });
 
+test('an unpacker that takes names away again may do so, and nothing else more', () => {
+  const program = compile({ ...unpackerFilter(true), architectures: ['x86_64'] });
+  const answer = (syscall: string): unknown => named(program.evaluate({ arch: 'x86_64', syscall }).action);
+  expect(['unlink', 'rmdir', 'rename', 'mknod'].map(answer)).toEqual(['allow', 'allow', 'allow', { errno: 'EPERM' }]);
+});
+
 test('the filter is one for machines that lack the older calls, too', () => {
-  const program = compile({ ...UNPACKER_FILTER, architectures: ['aarch64'] });
+  const program = compile({ ...unpackerFilter(false), architectures: ['aarch64'] });
   expect(named(program.evaluate({ arch: 'aarch64', syscall: 'unlinkat' }).action)).toEqual({ errno: 'EPERM' });
 });
 

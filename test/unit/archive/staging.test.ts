@@ -62,7 +62,7 @@ const failureOf = (action: () => unknown): CloisterError => {
 describe('the directory beside the destination', () => {
   test('becomes the destination, and leaves nothing', async () => {
     const staging = new Staging({ path: at('out'), overwrite: false });
-    fs.writeFileSync(path.join(staging.treePath, 'f'), 'x');
+    fs.writeFileSync(path.join(staging.tree.realPath(), 'f'), 'x');
     expect(fs.statSync(at(stagingName())).mode & 0o777).toBe(0o700);
     staging.publish();
     await staging.remove();
@@ -97,7 +97,7 @@ describe('the directory beside the destination', () => {
 
   test('is emptied wherever it was moved to, and what has its name now stays', async () => {
     const staging = new Staging({ path: at('out'), overwrite: false });
-    fs.writeFileSync(path.join(staging.treePath, 'f'), 'x');
+    fs.writeFileSync(path.join(staging.tree.realPath(), 'f'), 'x');
     const name = stagingName();
     fs.renameSync(at(name), at('stolen'));
     fs.mkdirSync(at(name));
@@ -141,7 +141,7 @@ describe('the directory beside the destination', () => {
     fs.mkdirSync(at('victim'));
     fs.chmodSync(at('victim'), 0o755);
     const staging = new Staging({ path: at('out'), overwrite: false });
-    const tree = staging.treePath;
+    const tree = staging.tree.realPath();
     fs.mkdirSync(path.join(tree, 'a/b/c'), { recursive: true });
     fs.chmodSync(path.join(tree, 'a/b'), 0);
     interpose('chmodSync', 'before', () => {
