@@ -182,14 +182,12 @@ describe.each(USERS)('as %s', (user) => {
       async ({ data, fs, net, childProcess }) => {
         const { deeds, folder } = data as { deeds: string[]; folder: string };
         process.chdir(folder);
-        const Async = Object.getPrototypeOf(async () => {
-          await null;
-        }).constructor as new (
-          ...words: string[]
-        ) => (...values: unknown[]) => unknown;
+        const prototype = Object.getPrototypeOf(async () => {
+          await Promise.resolve();
+        }) as { constructor: new (...words: string[]) => (...values: unknown[]) => unknown };
         const refused: unknown[] = [];
         for (const deed of deeds) {
-          const run = new Async('fs', 'net', 'child_process', `return await ${deed};`);
+          const run = new prototype.constructor('fs', 'net', 'child_process', `return await ${deed};`);
           try {
             await run(fs, net, childProcess);
           } catch (error) {
