@@ -81,7 +81,7 @@ function encodeAllowance(
   for (const { index, op, value, mask, width } of args) {
     writer.u32(index);
     writer.u32(COMPARISONS[op]);
-    writer.flag((width ?? argumentWidth(syscallName(number, arch) ?? '', index)) === 64);
+    writer.flag((width ?? argumentWidth(syscallName(number, arch), index, arch)) === 64);
     writer.u64(BigInt.asUintN(64, BigInt(value)));
     writer.u64(BigInt.asUintN(64, BigInt(mask ?? -1)));
   }

@@ -34,6 +34,9 @@ export function resolvePolicy(
   return new Resolver(policy, issues, base, mayPretend).resolve();
 }
 
+/** A system call that a rule is about; without a name where this version has none. */
+type Subject = readonly [name: string | undefined, arch: SeccompArch];
+
 class Resolver {
   readonly #policy: SeccompPolicy;
   readonly #issues: PolicyIssue[];
@@ -132,12 +135,14 @@ class Resolver {
     }
   }
 
-  #checkCondition(condition: ArgCondition, subjects: readonly (string | undefined)[], path: readonly PathPart[]): void {
+  #checkCondition(condition: ArgCondition, subjects: readonly Subject[], path: readonly PathPart[]): void {
     if ((condition.op === '&==') !== (condition.mask !== undefined)) {
       const message = condition.mask === undefined ? "is missing, needed with '&=='" : "is only for '&=='";
       this.#issue(condition.mask === undefined ? 'missing' : 'conflict', [...path, 'mask'], message);
     }
-    const widths = new Set(subjects.map((syscall) => condition.width ?? argumentWidth(syscall, condition.index)));
+    const widths = new Set(
+      subjects.map(([syscall, arch]) => condition.width ?? argumentWidth(syscall, condition.index, arch)),
+    );
     for (const width of widths) {
       for (const member of ['value', 'mask'] as const) {
         const written = condition[member];
@@ -157,12 +162,13 @@ class Resolver {
     }
   }
 
-  /** The calls of a rule by name, on any of the architectures. */
-  #subjects(rule: SeccompRule): (string | undefined)[] {
+  /** The calls of a rule by name, on each of the architectures that has them. */
+  #subjects(rule: SeccompRule): Subject[] {
     return named(rule).flatMap((syscall) =>
-      typeof syscall === 'string'
-        ? [syscall]
-        : this.#archs.map((arch) => syscallName(numberOn(syscall, arch) ?? -1, arch)),
+      this.#archs.flatMap((arch): Subject[] => {
+        const number = typeof syscall === 'string' ? syscallNumber(syscall, arch) : numberOn(syscall, arch);
+        return number === undefined ? [] : [[typeof syscall === 'string' ? syscall : syscallName(number, arch), arch]];
+      }),
     );
   }
 
@@ -193,7 +199,7 @@ class Resolver {
         behindPointers.push(number);
         continue;
       }
-      const widths = (rule.args ?? []).map(({ width, index }) => width ?? argumentWidth(name, index));
+      const widths = (rule.args ?? []).map(({ width, index }) => width ?? argumentWidth(name, index, arch));
       const key = widths.join();
       let group = groups.get(key);
       if (group === undefined) {

@@ -228,6 +228,11 @@ function readCondition(
   const narrow = !wholeRegisters && argumentWidth(name, index) === 32;
   // -1 and the like, written for a whole register: what the kernel looks at is the lower half.
   const extended = constants.every((constant) => constant < 2n ** 32n || constant >= 2n ** 64n - 2n ** 31n);
+  const small = constants.every((constant) => constant < 2n ** 32n);
+  if (!wholeRegisters && !narrow && small && argumentWidth(name, index, 'x32') === 32) {
+    // Each architecture compares what its kernel looks at.
+    return { index: place, op: operator, value: compared, ...(mask === undefined ? {} : { mask }) };
+  }
   if (!narrow || !extended) {
     return { index: place, op: operator, value: compared, ...(mask === undefined ? {} : { mask }), width: 64 };
   }

@@ -60,3 +60,60 @@ test('arguments have the width that the kernel reads', () => {
   expect(argumentWidth('ioctl', 2)).toBe(64);
   expect(argumentWidth(undefined, 0)).toBe(64);
 });
+
+// One letter for each argument: w for 32 bits, d for 64.
+const DECLARED = {
+  setxattr: 'ddddwd',
+  lsetxattr: 'ddddwd',
+  fsetxattr: 'wdddwd',
+  move_pages: 'wddddw',
+  migrate_pages: 'wddddd',
+  sethostname: 'dwdddd',
+  setdomainname: 'dwdddd',
+  io_setup: 'wddddd',
+  timerfd_gettime: 'wddddd',
+  ustat: 'wddddd',
+  readlink: 'ddwddd',
+  mq_notify: 'wddddd',
+  mq_getsetattr: 'wddddd',
+  get_robust_list: 'wddddd',
+  statmount: 'dddwdd',
+  listmount: 'dddwdd',
+  listns: 'dddwdd',
+  setxattrat: 'wdwddd',
+  getxattrat: 'wdwddd',
+  listxattrat: 'wdwddd',
+  removexattrat: 'wdwddd',
+  open_tree_attr: 'wdwddd',
+  file_getattr: 'wdddwd',
+  file_setattr: 'wdddwd',
+  lsm_get_self_attr: 'wddwdd',
+  lsm_set_self_attr: 'wdwwdd',
+  lsm_list_modules: 'ddwddd',
+  riscv_hwprobe: 'ddddwd',
+  // Declared long, of which the kernel takes the lower half.
+  mmap: 'ddddwd',
+  mbind: 'ddwddw',
+  readv: 'wddddd',
+  ptrace: 'dwdddd',
+  // Declared long and looked at whole.
+  mprotect: 'dddddd',
+  mremap: 'dddddd',
+  mount: 'dddddd',
+  unshare: 'dddddd',
+  pkey_alloc: 'dddddd',
+  mseal: 'dddddd',
+  set_mempolicy_home_node: 'dddddd',
+};
+
+test.each(Object.entries(DECLARED))('arguments of %s are compared as %s', (name, letters) => {
+  const widths = Array.from(letters, (_, index) => (argumentWidth(name, index) === 32 ? 'w' : 'd'));
+  expect(widths.join('')).toBe(letters);
+});
+
+test('longs of the entries that x32 has of its own have 32 bits', () => {
+  expect([0, 1, 2, 3].map((index) => argumentWidth('ptrace', index, 'x32'))).toEqual([32, 32, 32, 32]);
+  expect(argumentWidth('ioctl', 2, 'x32')).toBe(32);
+  expect(argumentWidth('ptrace', 0, 'x86_64')).toBe(64);
+  expect(argumentWidth('read', 2, 'x32')).toBe(64);
+});

@@ -39,7 +39,7 @@ function holds(
   args: readonly bigint[],
   arch: SeccompArch,
 ): boolean {
-  const width = condition.width ?? argumentWidth(syscall, condition.index);
+  const width = condition.width ?? argumentWidth(syscall, condition.index, arch);
   const modulus = 1n << BigInt(width);
   // A negative number is one of the register, which has 32 bits there.
   const isShort = arch === 'x86' || arch === 'arm';
