@@ -114,7 +114,7 @@ function importCommand(finish: (status: number) => void): Command {
     .action(async (path: string, options: FileOptions) => {
       const { skipped = [], ...policy } = await readPolicy(path, options);
       for (const name of skipped) {
-        say(`left out ${name}: not known here`);
+        say(`left out ${name}`);
       }
       write(
         STDOUT,

@@ -4,7 +4,8 @@
  *
  * A rule without conditions means the call by both ways. A rule with conditions cannot be checked there: if it allows, it must not open the
  * multiplexer for all arguments; if it refuses, the multiplexer must not be the way around it. So it becomes a limit on the sub-call: the
- * strictest of its action and of what else the policy says of the multiplexer.
+ * strictest of its action and of what else the policy says of the multiplexer. A rule without conditions that does not allow is such a limit too,
+ * unless an earlier one has decided about the call: a rule that allows the multiplexer as a whole may stand before it.
  */
 
 export interface Multiplexed {

@@ -8,7 +8,7 @@ import type { ArgCondition, SeccompAction, SeccompArch, SeccompPolicy, SeccompRu
 import { hostArch } from '../policy/syscalls/arch.js';
 import { syscallName, syscallNames, syscallNumber, X32_BIT } from '../policy/syscalls/lookup.js';
 import { argumentWidth } from '../policy/syscalls/widths.js';
-import { answerOf, refuses } from './answer.js';
+import { ALLOW, answerOf, refuses } from './answer.js';
 import { multiplexed, SELECTOR } from './multiplexed.js';
 import type { ResolvedArch, ResolvedCondition, ResolvedPolicy, ResolvedRule } from './resolved.js';
 
@@ -175,11 +175,12 @@ class Resolver {
   /** Limits first: what cannot be checked is closed wherever in the policy the rule stands that asks for it. */
   #resolveArch(arch: SeccompArch): ResolvedArch {
     const rules: ResolvedRule[] = [];
+    const decided = new Set<string>();
     for (const [source, rule] of this.#policy.rules.entries()) {
       const answer = this.#answer(rule.action, []);
       rules.push(...this.#ownRules(rule, source, answer, arch));
       if (arch === 'x86') {
-        rules.push(...multiplexedRules(rule, source, answer));
+        rules.push(...multiplexedRules(rule, source, answer, decided));
       }
     }
     return { arch, rules: [...rules.filter(({ limit }) => limit), ...rules.filter(({ limit }) => !limit)] };
@@ -249,13 +250,26 @@ function resolveCondition(
   return { index, op, wide: width === 64, value: unsigned(BigInt(value)), mask: unsigned(BigInt(mask)) };
 }
 
-function multiplexedRules(rule: SeccompRule, source: number, answer: number): ResolvedRule[] {
-  const calls = named(rule).map((syscall) => (typeof syscall === 'string' ? syscall : syscallName(syscall, 'x86')));
-  const limit = rule.args !== undefined && rule.args.length > 0;
-  return calls.flatMap((name) => {
-    const way = name === undefined ? undefined : multiplexed(name);
+/**
+ * What a rule means for the sub-calls of socketcall and ipc. A limit where its conditions cannot be checked, and where it does more than allow: that
+ * the multiplexer itself is allowed further up must not open what the policy refuses by name.
+ *
+ * @param decided calls that earlier rules without conditions have decided; those of this rule are added
+ */
+function multiplexedRules(rule: SeccompRule, source: number, answer: number, decided: Set<string>): ResolvedRule[] {
+  const conditional = rule.args !== undefined && rule.args.length > 0;
+  const calls = named(rule).flatMap((syscall) => {
+    const name = typeof syscall === 'string' ? syscall : syscallName(syscall, 'x86');
+    return name === undefined ? [] : [name];
+  });
+  const open = calls.filter((name) => conditional || !decided.has(name));
+  if (!conditional) {
+    calls.forEach((name) => decided.add(name));
+  }
+  return open.flatMap((name) => {
+    const way = multiplexed(name);
     const number = way === undefined ? undefined : syscallNumber(way.multiplexer, 'x86');
-    if (way === undefined || number === undefined || (!limit && calls.includes(way.multiplexer))) {
+    if (way === undefined || number === undefined) {
       return [];
     }
     const selector: ResolvedCondition = {
@@ -265,6 +279,9 @@ function multiplexedRules(rule: SeccompRule, source: number, answer: number): Re
       value: BigInt(way.call),
       mask: SELECTOR[way.multiplexer],
     };
-    return [{ source, answer, limit, numbers: [number], conditions: [selector] }];
+    const subCall = { source, answer, numbers: [number], conditions: [selector] };
+    const limit = conditional || answer !== ALLOW ? [{ ...subCall, limit: true }] : [];
+    const decision = conditional || calls.includes(way.multiplexer) ? [] : [{ ...subCall, limit: false }];
+    return [...limit, ...decision];
   });
 }

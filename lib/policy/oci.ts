@@ -44,7 +44,8 @@ export interface OciOptions {
 export type ImportedPolicy = SeccompPolicy & { skipped?: string[] };
 
 /**
- * Translates a profile. Names that are no system call of any architecture here are left out and listed in `skipped`.
+ * Translates a profile. What has no place in the policy is listed in `skipped`: names that are no system call and no architecture here, rules that a
+ * stricter one covers (the same conditions or fewer), and `flags`, `listenerPath`, `listenerMetadata`, which are about installing the filter.
  *
  * @throws ERR_CLOISTER_POLICY with everything that is wrong with the profile; where two rules with different actions match the same call and neither
  * is the narrower one.
@@ -55,10 +56,10 @@ export function fromOci(profile: OciSeccompProfile, options: OciOptions = {}): I
   const target = readTarget(options, issues);
   const entries = (parsed.syscalls ?? []).map((entry, source) => ({ entry, source }));
   const selected = entries.filter(({ entry, source }) => isSelected(entry, target, ['syscalls', source], issues));
-  const skipped = new Set<string>();
+  const skipped = new Set(unusedMembers(parsed));
   const byName = collect(selected, target, skipped, issues);
   const defaultAction = readAction(parsed.defaultAction, parsed.defaultErrnoRet, ['defaultErrnoRet'], issues);
-  const rules = arrange(byName, issues);
+  const rules = arrange(byName, defaultAction, skipped, issues);
   const architectures = readArchitectures(parsed, target.arch, skipped, issues);
   if (issues.length > 0) {
     throw policyError(issues, 'OCI seccomp profile');
@@ -175,7 +176,15 @@ function collect(
   const byName = new Map<string, ProfileRule[]>();
   for (const { entry, source } of selected) {
     const action = readAction(entry.action, entry.errnoRet, ['syscalls', source, 'errnoRet'], issues);
-    const names = [...(entry.names ?? []), ...(entry.name === undefined || entry.name === null ? [] : [entry.name])];
+    const old = entry.name ?? '';
+    const names = [...(entry.names ?? []), ...(old === '' ? [] : [old])];
+    if (old !== '' && names.length > 1) {
+      issues.push({
+        code: 'conflict',
+        path: `syscalls[${source}].name`,
+        message: 'is given together with names; only one of the two can hold',
+      });
+    }
     if (names.length === 0) {
       issues.push({
         code: 'missing',
@@ -246,17 +255,35 @@ function readCondition(
   };
 }
 
+/** What tells a runtime how to install the filter and where its listener is: nothing that a policy of ours could say. */
+function unusedMembers({ flags, listenerPath, listenerMetadata }: Profile): string[] {
+  const isGiven = (text: string | null | undefined): boolean => text !== undefined && text !== null && text !== '';
+  return [
+    ...(flags ?? []).map((flag) => `flags: ${flag}`),
+    ...(isGiven(listenerPath) ? ['listenerPath'] : []),
+    ...(isGiven(listenerMetadata) ? ['listenerMetadata'] : []),
+  ];
+}
+
 /** Rules with conditions first, call by call; then those without, together by action. */
-function arrange(byName: ReadonlyMap<string, readonly ProfileRule[]>, issues: PolicyIssue[]): SeccompRule[] {
+function arrange(
+  byName: ReadonlyMap<string, readonly ProfileRule[]>,
+  defaultAction: SeccompAction,
+  skipped: Set<string>,
+  issues: PolicyIssue[],
+): SeccompRule[] {
   const conditional: SeccompRule[] = [];
   const plain: { action: SeccompAction; syscalls: string[] }[] = [];
   for (const [name, rules] of byName) {
-    const ordered = orderRules(name, rules);
+    const ordered = orderRules(name, rules, defaultAction);
     if ('conflict' in ordered) {
       const [first, second] = ordered.conflict;
       const message = `syscalls[${first.source}] and syscalls[${second.source}] both match some calls of ${name}, with different actions, and neither is the narrower one`;
       issues.push({ code: 'conflict', path: `syscalls[${second.source}]`, message });
       continue;
+    }
+    for (const { rule, by } of ordered.covered) {
+      skipped.add(`syscalls[${rule.source}] on ${name}: syscalls[${by.source}] is stricter and asks for less`);
     }
     for (const { action, conditions } of ordered.rules) {
       if (conditions.length > 0) {

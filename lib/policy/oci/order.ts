@@ -1,4 +1,9 @@
-/** Profiles have no order: of rules that match the same call, the one that says more wins. First-match lists need one. */
+/**
+ * Profiles have no order: of rules that match the same call, the one that says more wins. First-match lists need one.
+ *
+ * One exception: a rule that asks about more arguments than a stricter rule around it never has its say with libseccomp, where the rule that asks
+ * about fewer covers it (db.c, a leaf takes the place of the tree below it). What a profile's author has seen refused must not be opened here.
+ */
 
 import type { ArgCondition, SeccompAction } from '../seccomp-types.js';
 import { argumentWidth } from '../syscalls/widths.js';
@@ -22,16 +27,24 @@ export interface ProfileRule {
   readonly conditions: readonly ArgCondition[];
 }
 
-export type Ordered = { rules: ProfileRule[] } | { conflict: readonly [ProfileRule, ProfileRule] };
+export type Ordered =
+  | { rules: ProfileRule[]; covered: { rule: ProfileRule; by: ProfileRule }[] }
+  | { conflict: readonly [ProfileRule, ProfileRule] };
 
-/** Rules for one call, narrower ones first; or two with different actions of which neither lies inside the other. */
-export function orderRules(syscall: string, rules: readonly ProfileRule[]): Ordered {
+/**
+ * Rules for one call, narrower ones first, without those that a stricter one covers; or two with different actions of which neither lies inside the
+ * other.
+ *
+ * @param defaultAction the profile's
+ */
+export function orderRules(syscall: string, rules: readonly ProfileRule[], defaultAction: SeccompAction): Ordered {
   const widths = Array.from({ length: 6 }, (_, index) => widestComparison(syscall, index, rules));
   const described = rules
     .map((rule) => ({ rule, sets: describe(syscall, rule.conditions, widths) }))
     .filter(({ sets }) => !sets.some(isEmpty));
   // For each rule those that must come before it.
   const inner = new Map(described.map(({ rule }) => [rule, [] as ProfileRule[]]));
+  const covered = new Map<ProfileRule, ProfileRule>();
   for (const [index, a] of described.entries()) {
     for (const b of described.slice(index + 1)) {
       if (sameAction(a.rule.action, b.rule.action)) {
@@ -44,6 +57,9 @@ export function orderRules(syscall: string, rules: readonly ProfileRule[]): Orde
       if (relation !== 'apart') {
         const [narrow, wide] = relation === 'inside' ? [a.rule, b.rule] : [b.rule, a.rule];
         inner.get(wide)?.push(narrow);
+        if (covers(wide, narrow, defaultAction)) {
+          covered.set(narrow, wide);
+        }
       }
     }
   }
@@ -58,7 +74,36 @@ export function orderRules(syscall: string, rules: readonly ProfileRule[]): Orde
   for (const { rule } of described) {
     place(rule);
   }
-  return { rules: ordered };
+  return {
+    rules: ordered.filter((rule) => !covered.has(rule)),
+    covered: Array.from(covered, ([rule, by]) => ({ rule, by })),
+  };
+}
+
+/**
+ * Whether a runtime never comes to the narrow rule, and what it does instead is stricter. A rule that repeats the default action is none to a runtime
+ * (seccomp_rule_add(3) refuses it), so it neither covers another nor makes an exception from one.
+ */
+function covers(wide: ProfileRule, narrow: ProfileRule, defaultAction: SeccompAction): boolean {
+  if (strictness(wide.action) <= strictness(narrow.action) || sameAction(wide.action, defaultAction)) {
+    return false;
+  }
+  const asked = new Set([...wide.conditions, ...narrow.conditions].map(({ index }) => index));
+  const asksMore = narrow.conditions.some(({ index }) => wide.conditions.every((other) => other.index !== index));
+  // Of comparisons of one argument libseccomp asks the wider one first where it is of these kinds, or has the same constant.
+  const comesFirst =
+    asked.size > 1 ||
+    wide.conditions.some(
+      ({ op, value }) => op === '!=' || op === '&==' || narrow.conditions.some((other) => other.value === value),
+    );
+  return sameAction(narrow.action, defaultAction) || asksMore || comesFirst;
+}
+
+const BY_STRICTNESS = ['allow', 'log', 'trace', 'notify', 'errno', 'trap', 'kill-thread', 'kill-process'];
+
+/** As the kernel ranks the answers of several filters, seccomp(2). */
+function strictness(action: SeccompAction): number {
+  return BY_STRICTNESS.indexOf(typeof action === 'string' ? action : 'errno' in action ? 'errno' : 'trace');
 }
 
 function widestComparison(syscall: string, index: number, rules: readonly ProfileRule[]): 32 | 64 {

@@ -103,7 +103,7 @@ describe('rules that match the same call', () => {
   test('the narrower one wins, in either order', () => {
     const narrow = entry(['socket'], 'SCMP_ACT_LOG', [compare(0, 'EQ', 2)]);
     const wide = entry(['socket'], 'SCMP_ACT_ALLOW', [compare(0, 'LT', 10)]);
-    const widest = entry(['socket'], 'SCMP_ACT_TRAP');
+    const widest = entry(['socket'], 'SCMP_ACT_TRAP', [compare(0, 'LT', 100)]);
     for (const list of [
       [narrow, wide, widest],
       [widest, wide, narrow],
@@ -113,7 +113,59 @@ describe('rules that match the same call', () => {
       expect(answer('socket', [2])).toBe('log');
       expect(answer('socket', [3])).toBe('allow');
       expect(answer('socket', [10])).toBe('trap');
+      expect(answer('socket', [100])).toEqual(EPERM);
     }
+  });
+  test('a stricter one with fewer conditions covers what adds to them, as with libseccomp', () => {
+    const refused = entry(['socket'], 'SCMP_ACT_TRAP');
+    const some = entry(['socket'], 'SCMP_ACT_ALLOW', [compare(0, 'EQ', 2)]);
+    const more = entry(['socket'], 'SCMP_ACT_LOG', [compare(0, 'EQ', 2), compare(1, 'EQ', 1)]);
+    for (const list of [
+      [refused, some],
+      [some, refused],
+    ]) {
+      const policy = fromOci(profile(...list), target);
+      expect(compile(policy).evaluate({ arch: 'x86_64', syscall: 'socket', args: [2] }).action).toBe('trap');
+      expect(policy.skipped).toEqual([expect.stringMatching(/^syscalls\[\d] on socket: syscalls\[\d] is stricter/)]);
+    }
+    const apart = answers(profile(entry(['socket'], 'SCMP_ACT_TRAP', [compare(0, 'EQ', 1)]), some, more));
+    expect(apart('socket', [1])).toBe('trap');
+    expect(apart('socket', [2, 1])).toBe('log');
+    expect(apart('socket', [2, 2])).toBe('allow');
+    const covered = answers(profile(entry(['socket'], 'SCMP_ACT_TRAP', [compare(0, 'EQ', 2)]), more));
+    expect(covered('socket', [2, 1])).toBe('trap');
+  });
+  test.each([
+    ['unequal', [compare(0, 'NE', 3)], [compare(0, 'GT', 5)]],
+    ['a mask', [compare(0, 'MASKED_EQ', 0xff, 3)], [compare(0, 'EQ', 3)]],
+    ['the same constant', [compare(0, 'GE', 3)], [compare(0, 'GT', 3)]],
+    ['two arguments', [compare(0, 'GE', 2), compare(1, 'EQ', 1)], [compare(0, 'GE', 128), compare(1, 'EQ', 1)]],
+  ])('of %s the stricter wins where the wider is the stricter', (_, wide, narrow) => {
+    const list = [entry(['kcmp'], 'SCMP_ACT_TRAP', wide), entry(['kcmp'], 'SCMP_ACT_ALLOW', narrow)];
+    for (const order of [list, [...list].reverse()]) {
+      const answer = answers(profile(...order));
+      expect([3, 6, 200].map((value) => answer('kcmp', [value, 1]))).not.toContain('allow');
+    }
+    const other = [entry(['kcmp'], 'SCMP_ACT_ALLOW', wide), entry(['kcmp'], 'SCMP_ACT_TRAP', narrow)];
+    expect([3, 6, 200].map((value) => answers(profile(...other))('kcmp', [value, 1]))).toContain('trap');
+  });
+  test('an exception that repeats a default of allow is none', () => {
+    const open: OciSeccompProfile = {
+      defaultAction: 'SCMP_ACT_ALLOW',
+      syscalls: [
+        entry(['kcmp'], 'SCMP_ACT_ERRNO', [compare(0, 'GT', 8)]),
+        entry(['kcmp'], 'SCMP_ACT_ALLOW', [compare(0, 'GE', 255)]),
+      ],
+    };
+    expect(answers(open)('kcmp', [300])).toEqual(EPERM);
+    expect(answers(open)('kcmp', [8])).toBe('allow');
+  });
+  test('one that repeats the default action covers nothing: runtimes leave it out', () => {
+    const answer = answers(
+      profile(entry(['socket'], 'SCMP_ACT_ERRNO'), entry(['socket'], 'SCMP_ACT_ALLOW', [compare(0, 'EQ', 2)])),
+    );
+    expect(answer('socket', [2])).toBe('allow');
+    expect(answer('socket', [3])).toEqual(EPERM);
   });
   test('an exception with the default action holds', () => {
     const answer = answers(
@@ -158,6 +210,17 @@ describe('names and words', () => {
     const policy = fromOci(profile(entry(['read', 'no_such_call', 'neither'], 'SCMP_ACT_ALLOW')), target);
     expect(policy.skipped).toEqual(['no_such_call', 'neither']);
     expect(compile(policy).evaluate({ arch: 'x86_64', syscall: 'read' }).action).toBe('allow');
+  });
+  test('what is about installing the filter is listed', () => {
+    const source = { ...profile(entry(['read'], 'SCMP_ACT_ALLOW')), flags: ['SECCOMP_FILTER_FLAG_LOG'] };
+    const { skipped } = fromOci({ ...source, listenerPath: '/run/agent', listenerMetadata: 'x' } as never, target);
+    expect(skipped).toEqual(['flags: SECCOMP_FILTER_FLAG_LOG', 'listenerPath', 'listenerMetadata']);
+    expect(fromOci({ ...source, flags: [], listenerPath: '' } as never, target).skipped).toBeUndefined();
+  });
+  test('name together with names is refused, name alone is a name', () => {
+    const both = profile(entry(['read'], 'SCMP_ACT_ALLOW', [], { name: 'write' }));
+    expect(() => fromOci(both, target)).toThrow(expect.objectContaining({ code: 'ERR_CLOISTER_POLICY' }));
+    expect(answers(profile({ name: 'write', names: null, action: 'SCMP_ACT_ALLOW' }))('write')).toBe('allow');
   });
   test('errnoRet and defaultErrnoRet say which error', () => {
     const answer = answers({

@@ -128,8 +128,12 @@ export function reference(policy: SeccompPolicy, call: RawCall): SeccompAction {
     const named = written.map((syscall) => (typeof syscall === 'string' ? syscall : syscallName(syscall, arch)));
     return { written, named, conditions, action };
   });
+  // Without conditions it decides about the sub-call, unless an earlier rule has: also where the multiplexer as a whole was allowed before.
+  const decides = (index: number): boolean =>
+    inside !== undefined &&
+    rules.findIndex(({ named, conditions }) => conditions.length === 0 && named.includes(inside)) === index;
   const limit = rules
-    .filter(({ named, conditions }) => conditions.length > 0 && hides(named))
+    .filter(({ named, conditions }, index) => (conditions.length > 0 && hides(named)) || decides(index))
     .reduce<SeccompAction>((strictest, { action }) => strictestOf(strictest, action), 'allow');
   for (const { written, named, conditions, action } of rules) {
     const direct = written.some((syscall) => sameNumber(syscall, arch, call.number));

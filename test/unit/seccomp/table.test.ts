@@ -250,6 +250,17 @@ describe('what 32-bit x86 hides behind a pointer', () => {
     expect(actionOf(x86(EPERM, opened), 'socketcall', [1], 'x86')).toBe('allow');
   });
 
+  test('a refusal without conditions closes the sub-call behind a rule that allows the multiplexer', () => {
+    const whole: SeccompPolicy['rules'][number] = { syscalls: 'socketcall', action: 'allow' };
+    const refused: SeccompPolicy['rules'][number] = { syscalls: 'socket', action: 'trap' };
+    expect(actionOf(x86('allow', whole, refused), 'socketcall', [1], 'x86')).toBe('trap');
+    expect(actionOf(x86('allow', whole, refused), 'socketcall', [2], 'x86')).toBe('allow');
+    expect(actionOf(x86('kill-process', refused), 'socketcall', [1], 'x86')).toBe('trap');
+    // Where the call itself is open, so is the sub-call.
+    expect(actionOf(x86('allow', opened, refused), 'socketcall', [1], 'x86')).toBe('allow');
+    expect(actionOf(x86('allow', opened, refused), 'socket', [1], 'x86')).toBe('allow');
+  });
+
   test('rules with conditions bound old_mmap and old_select as a whole', () => {
     const executable = [{ index: 2, op: '&==', mask: 4, value: 4 }] as const;
     const refusing = x86('allow', { syscalls: ['mmap', 'mmap2'], action: EPERM, args: executable });
