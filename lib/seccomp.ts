@@ -1,7 +1,7 @@
 /** The filter compiler, usable alone: nothing else of cloister is started by it. */
 
 export { type CloisterErrorCode, CloisterError, type PolicyIssue } from './errors.js';
-export { compile, type CompileOptions, compileMerged, type MergeOptions } from './filter/compile.js';
+export { compile, type CompileOptions, compileMerged } from './filter/compile.js';
 export { explain, type Explanation } from './filter/explain.js';
 export { syscallName, syscallNumber } from './filter/names.js';
 export { programFromBytes } from './filter/program.js';

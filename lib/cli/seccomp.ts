@@ -10,6 +10,8 @@ import { compile } from '../filter/compile.js';
 import { explain } from '../filter/explain.js';
 import { fromOci, type OciOptions } from '../policy/oci.js';
 import type { OciSeccompProfile, SeccompArch, SeccompPolicy } from '../policy/seccomp-types.js';
+import { unknownWord } from '../policy/issues.js';
+import { hostArch } from '../policy/syscalls/arch.js';
 import { ARCHITECTURES } from '../policy/vocabulary.js';
 import { cArray } from './seccomp-c.js';
 import { say, STDOUT, write } from './output.js';
@@ -40,9 +42,17 @@ const file = (): Argument => new Argument('<file>', 'policy or OCI profile, JSON
 
 function withInput(command: Command): Command {
   return command
-    .addOption(new Option('--arch <name...>', 'instead of the architectures in the file').choices(ARCHITECTURES))
+    .addOption(
+      new Option('--arch <name>', 'instead of the architectures in the file; may be given several times').argParser(
+        collectArch,
+      ),
+    )
     .option('--kernel <release>', 'for OCI profiles: the kernel that it is for (default: this one)')
-    .option('--capability <name...>', 'for OCI profiles: capabilities that the program will hold')
+    .option(
+      '--capability <name>',
+      'for OCI profiles: a capability that the program will hold; may be given several times',
+      (name: string, before: string[] | undefined) => [...(before ?? []), name],
+    )
     .addOption(
       new Option('--argument-widths <widths>', 'for OCI profiles: what ints compare')
         .choices(['kernel', '64'])
@@ -64,7 +74,7 @@ function compileCommand(finish: (status: number) => void): Command {
         text: () => program.disassemble(),
       }[options.format]();
       if (options.output !== undefined) {
-        writeFileSync(options.output, output);
+        writeOutput(options.output, output);
       } else if (typeof output === 'string') {
         write(STDOUT, output);
       } else {
@@ -96,7 +106,7 @@ function evaluateCommand(finish: (status: number) => void): Command {
     )
     .action(async (path: string, syscall: string, args: bigint[], options: FileOptions) => {
       const policy = await readPolicy(path, options);
-      const arch = policy.architectures?.[0] ?? 'x86_64';
+      const arch = policy.architectures?.[0] ?? hostArch() ?? 'x86_64';
       const call = { arch, syscall: /^\d+$/.test(syscall) ? Number(syscall) : syscall, args };
       const program = compile(policy);
       const { action, executed } = program.evaluate(call);
@@ -113,6 +123,8 @@ function importCommand(finish: (status: number) => void): Command {
     .addArgument(file())
     .action(async (path: string, options: FileOptions) => {
       const { skipped = [], ...policy } = await readPolicy(path, options);
+      // What is handed on is a policy that compiles.
+      compile(policy);
       for (const name of skipped) {
         say(`left out ${name}`);
       }
@@ -122,6 +134,15 @@ function importCommand(finish: (status: number) => void): Command {
       );
       finish(0);
     });
+}
+
+function collectArch(written: string, before: SeccompArch[] | undefined): SeccompArch[] {
+  const names = written.split(',');
+  const wrong = names.find((name) => !(ARCHITECTURES as readonly string[]).includes(name));
+  if (wrong !== undefined) {
+    throw new InvalidArgumentError(`${unknownWord('architecture', wrong, ARCHITECTURES)}: ${ARCHITECTURES.join(', ')}`);
+  }
+  return [...(before ?? []), ...(names as SeccompArch[])];
 }
 
 function collectWord(written: string, before: bigint[]): bigint[] {
@@ -158,14 +179,22 @@ function readText(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    const { code, errno } = error as NodeJS.ErrnoException;
-    throw new CloisterError(`cannot read ${path}: ${code ?? String(error)}`, {
-      code: 'ERR_CLOISTER_NOT_FOUND',
-      errno,
-      path,
-      cause: error,
-    });
+    throw fileError('read', path, error);
   }
+}
+
+function writeOutput(path: string, output: string | Uint8Array): void {
+  try {
+    writeFileSync(path, output);
+  } catch (error) {
+    throw fileError('write', path, error);
+  }
+}
+
+function fileError(operation: string, path: string, cause: unknown): CloisterError {
+  const { code, errno } = cause as NodeJS.ErrnoException;
+  const details = { code: 'ERR_CLOISTER_NOT_FOUND', errno, path, cause } as const;
+  return new CloisterError(`cannot ${operation} ${path}: ${code ?? String(cause)}`, details);
 }
 
 function parseJson(source: string, path: string): unknown {

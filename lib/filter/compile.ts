@@ -4,12 +4,14 @@ import * as z from '../policy/zod.js';
 
 import { bug, CloisterError, type PolicyIssue, policyError } from '../errors.js';
 import { CompileFailure } from '../native/seccomp-functions.js';
-import { translate } from '../policy/issues.js';
+import { describe, translate, unknownWord } from '../policy/issues.js';
+import { formatPath } from '../policy/path.js';
 import { seccompPolicySchema } from '../policy/schema-seccomp.js';
 import type { SeccompAction, SeccompArch, SeccompPolicy, SeccompProgram } from '../policy/seccomp-types.js';
 import { Snapshot } from '../policy/snapshot.js';
-import { syscallNumber } from '../policy/syscalls/lookup.js';
+import { syscallNames, syscallNumber } from '../policy/syscalls/lookup.js';
 import { encodeRequest, type EncodedWeight } from './encode.js';
+import { readOptions } from './options.js';
 import { NODE_PROFILE } from './profile.js';
 import { CompiledProgram, seccompFunctions } from './program.js';
 import { resolvePolicy } from './resolve.js';
@@ -25,15 +27,9 @@ export interface CompileOptions {
   withoutCache?: boolean | undefined;
 }
 
-export interface MergeOptions extends CompileOptions {
-  /**
-   * Indices of policies that cloister makes itself. Their form is not checked again, and they may answer with errno 0: the call seems to succeed, and
-   * is not made.
-   */
-  own?: readonly number[] | undefined;
-}
-
 const LARGEST_WEIGHT = 1_000_000;
+/** kMostPolicies of native/seccomp/decode.cc. */
+const MOST_POLICIES = 16;
 
 /**
  * Compiles a policy. The same policy gives the same bytes on every machine.
@@ -51,23 +47,56 @@ export function compile(policy: SeccompPolicy, options: CompileOptions = {}): Se
  *
  * @throws as compile() does; with several policies the places of issues begin with the policy's index.
  */
-export function compileMerged(policies: readonly SeccompPolicy[], options: MergeOptions = {}): SeccompProgram {
-  const issues: PolicyIssue[] = [];
-  const resolved = policies.map((policy, index) => {
-    const base = policies.length > 1 ? [index] : [];
-    return options.own?.includes(index) === true
-      ? resolvePolicy(policy, issues, base, true)
-      : resolveUnknown(policy, issues, base);
-  });
-  const weights = readWeights(options.weights ?? NODE_PROFILE, resolved, issues);
-  if (issues.length > 0 || resolved.length === 0) {
+export function compileMerged(policies: readonly SeccompPolicy[], options: CompileOptions = {}): SeccompProgram {
+  if (!Array.isArray(policies)) {
     throw policyError(
-      issues.length > 0 ? issues : [{ code: 'missing', path: '', message: 'no policy' }],
-      'seccomp policy',
+      [{ code: 'wrong-type', path: '', message: `must be an array of policies, not ${describe(policies)}` }],
+      'argument',
     );
   }
+  const issues: PolicyIssue[] = [];
+  const list: readonly unknown[] = policies;
+  const several = list.length > 1 && list.length <= MOST_POLICIES;
+  const resolved =
+    list.length > MOST_POLICIES
+      ? []
+      : Array.from(list, (policy, index) => resolveUnknown(policy, issues, several ? [index] : []));
+  if (resolved.length === 0) {
+    const message = `must be 1 to ${MOST_POLICIES} policies, not ${list.length}`;
+    issues.push({ code: 'out-of-range', path: '', message });
+  }
+  return compileResolved(resolved, options, issues);
+}
+
+/**
+ * The same with layers of cloister's own in front. Their form is not checked again, and they may answer with errno 0: the call seems to succeed, and
+ * is not made.
+ */
+export function compileLayers(own: readonly SeccompPolicy[], policies: readonly SeccompPolicy[]): SeccompProgram {
+  const issues: PolicyIssue[] = [];
+  const resolved = [
+    ...own.map((policy, index) => resolvePolicy(policy, issues, [index], true)),
+    ...policies.map((policy, index) => resolveUnknown(policy, issues, [own.length + index])),
+  ];
+  return compileResolved(resolved, {}, issues);
+}
+
+function compileResolved(
+  resolved: readonly ResolvedPolicy[],
+  options: CompileOptions,
+  issues: PolicyIssue[],
+): SeccompProgram {
+  const { weights = NODE_PROFILE, withoutCache = false } = readOptions(options, ['weights', 'withoutCache']);
+  if (typeof withoutCache !== 'boolean') {
+    const message = `must be true or false, not ${describe(withoutCache)}`;
+    issues.push({ code: 'wrong-type', path: 'withoutCache', message });
+  }
+  const encoded = readWeights(weights, resolved, issues);
+  if (issues.length > 0) {
+    throw policyError(issues, 'seccomp policy');
+  }
   const result = seccompFunctions().seccompCompile(
-    encodeRequest(resolved, { weights, withoutCache: options.withoutCache === true }),
+    encodeRequest(resolved, { weights: encoded, withoutCache: withoutCache === true }),
   );
   if (!(result instanceof Uint8Array)) {
     throw compileError(result);
@@ -97,19 +126,21 @@ export function resolveUnknown(
   return { defaultAnswer: 0, foreignAnswer: 0, unknownAnswer: 0, architectures: [], spelling: new Map() };
 }
 
-function readWeights(
-  weights: Readonly<Record<string, number>>,
-  policies: readonly ResolvedPolicy[],
-  issues: PolicyIssue[],
-): EncodedWeight[] {
+function readWeights(weights: unknown, policies: readonly ResolvedPolicy[], issues: PolicyIssue[]): EncodedWeight[] {
   const encoded: EncodedWeight[] = [];
-  for (const [name, weight] of Object.entries(weights)) {
-    if (!Number.isInteger(weight) || weight < 0 || weight > LARGEST_WEIGHT) {
-      issues.push({
-        code: 'out-of-range',
-        path: `weights.${name}`,
-        message: `must be a whole number from 0 to ${LARGEST_WEIGHT}`,
-      });
+  if (typeof weights !== 'object' || weights === null || Array.isArray(weights)) {
+    issues.push({ code: 'wrong-type', path: 'weights', message: `must be an object, not ${describe(weights)}` });
+    return encoded;
+  }
+  for (const [name, weight] of Object.entries(weights) as [string, unknown][]) {
+    const path = formatPath(['weights', name]);
+    if (!syscallNames().has(name)) {
+      issues.push({ code: 'unknown-value', path, message: unknownWord('system call', name, [...syscallNames()]) });
+      continue;
+    }
+    if (typeof weight !== 'number' || !Number.isInteger(weight) || weight < 0 || weight > LARGEST_WEIGHT) {
+      issues.push({ code: 'out-of-range', path, message: `must be a whole number from 0 to ${LARGEST_WEIGHT}` });
+      continue;
     }
     for (const arch of architecturesOf(policies)) {
       // x32 shares a tree with x86_64, whose calls are the frequent ones.

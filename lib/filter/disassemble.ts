@@ -13,6 +13,8 @@ const JUMP = 0x05;
 const RETURN = 0x06;
 const CONDITIONAL: Readonly<Record<number, string>> = { 0x15: 'jeq', 0x25: 'jgt', 0x35: 'jge', 0x45: 'jset' };
 
+const LARGEST_ERRNO = 4095;
+
 interface Instruction {
   readonly code: number;
   readonly jt: number;
@@ -178,6 +180,11 @@ function testComment(operation: string, k: number, here: Known, architectures: r
     return '';
   }
   const argument = Math.floor((here.loaded - 16) / 8);
+  const ignored = ~here.mask >>> 0;
+  if (ignored !== 0 && operation !== 'jset' && bitNames(call, argument, ignored) === undefined) {
+    // A part of the value: the name of a whole one would say more than is tested. Flags that are taken off a value leave it whole.
+    return bitNames(call, argument, k) ?? '';
+  }
   const name = operation === 'jset' ? bitNames(call, argument, k) : valueName(call, argument, k);
   return name ?? '';
 }
@@ -187,7 +194,13 @@ function actionText(answer: number): string {
   if (typeof action === 'string') {
     return action;
   }
-  return 'errno' in action ? `errno ${action.errno}` : `trace ${action.trace}`;
+  if ('trace' in action) {
+    return `trace ${action.trace}`;
+  }
+  // MAX_ERRNO: the kernel makes this of larger ones.
+  return Number(action.errno) > LARGEST_ERRNO
+    ? `errno ${action.errno}, which the kernel cuts to ${LARGEST_ERRNO}`
+    : `errno ${action.errno}`;
 }
 
 function hex(value: number): string {

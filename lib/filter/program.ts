@@ -1,13 +1,18 @@
 /** A compiled filter. */
 
-import { policyError } from '../errors.js';
+import { types } from 'node:util';
+
+import { type PolicyIssue, policyError } from '../errors.js';
 import { loadNative } from '../native/binding.js';
 import type { SeccompFunctions } from '../native/seccomp-functions.js';
+import { describe } from '../policy/issues.js';
 import type { SeccompAction, SeccompArch, SeccompCall, SeccompProgram } from '../policy/seccomp-types.js';
+import { archIssue } from '../policy/syscalls/arch.js';
 import { largestTableNumber } from '../policy/syscalls/lookup.js';
 import { actionOf } from './answer.js';
 import { type CallData, resolveCall } from './call.js';
 import { disassemble } from './disassemble.js';
+import { programProblem } from './structure.js';
 
 const INSTRUCTION_SIZE = 8;
 
@@ -40,8 +45,8 @@ export class CompiledProgram implements SeccompProgram {
     return { action: this.#spelling.get(answer) ?? actionOf(answer), executed };
   }
 
-  isCached({ arch, syscall }: Pick<SeccompCall, 'arch' | 'syscall'>): boolean {
-    const { number, audit } = resolveCall({ arch, syscall });
+  isCached(call: Pick<SeccompCall, 'arch' | 'syscall'>): boolean {
+    const { arch, number, audit } = resolveCall(call);
     // The cache has an entry for each number of the kernel's own table and of that of its 32-bit companion; x32's numbers lie beyond.
     if (arch === 'x32' || number > largestTableNumber(arch)) {
       return false;
@@ -53,24 +58,23 @@ export class CompiledProgram implements SeccompProgram {
 /**
  * A program that somebody else compiled, to read, ask and compare it.
  *
- * @throws ERR_CLOISTER_POLICY for bytes that are no such program: whole instructions, none but those that ours are made of.
+ * @throws ERR_CLOISTER_POLICY for bytes that are no such program: 1 to 4096 whole instructions, none but those that ours are made of, as the kernel
+ * would take them (seccomp_check_filter, bpf_check_classic).
  */
 export function programFromBytes(bytes: Uint8Array, architectures: readonly SeccompArch[]): SeccompProgram {
-  const known = [0x20, 0x54, 0x05, 0x15, 0x25, 0x35, 0x45, 0x06];
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const whole = bytes.length > 0 && bytes.length % INSTRUCTION_SIZE === 0;
-  if (
-    !whole ||
-    Array.from({ length: bytes.length / INSTRUCTION_SIZE }, (_, at) => view.getUint16(at * 8, true)).some(
-      (code) => !known.includes(code),
-    )
-  ) {
-    throw policyError(
-      [{ code: 'wrong-type', path: 'bytes', message: 'must be instructions of a seccomp filter' }],
-      'argument',
-    );
+  const copy = types.isUint8Array(bytes) ? new Uint8Array(bytes) : undefined;
+  const problem = copy === undefined ? `must be a Uint8Array, not ${describe(bytes)}` : programProblem(copy);
+  const issues: PolicyIssue[] = problem === undefined ? [] : [{ code: 'wrong-type', path: 'bytes', message: problem }];
+  if (!Array.isArray(architectures)) {
+    const message = `must be an array of architectures, not ${describe(architectures)}`;
+    issues.push({ code: 'wrong-type', path: 'architectures', message });
+  } else {
+    issues.push(...architectures.flatMap((arch, index) => archIssue(arch, `architectures[${index}]`) ?? []));
   }
-  return new CompiledProgram(new Uint8Array(bytes), architectures, new Map());
+  if (copy === undefined || issues.length > 0) {
+    throw policyError(issues, 'argument');
+  }
+  return new CompiledProgram(copy, [...architectures], new Map());
 }
 
 /** struct seccomp_data of linux/seccomp.h. */

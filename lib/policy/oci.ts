@@ -5,7 +5,7 @@ import { release } from 'node:os';
 import * as z from './zod.js';
 
 import { type PolicyIssue, policyError, unsupported } from '../errors.js';
-import { translate, unknownWord } from './issues.js';
+import { describe, translate, unknownWord } from './issues.js';
 import { actionNamed, archNamed, dockerNames, operatorNamed, scmpName } from './oci/names.js';
 import { orderRules, type ProfileRule, sameAction } from './oci/order.js';
 import { type Condition, type Entry, type Profile, profileSchema, type Selection } from './oci/schema.js';
@@ -52,6 +52,10 @@ export type ImportedPolicy = SeccompPolicy & { skipped?: string[] };
  */
 export function fromOci(profile: OciSeccompProfile, options: OciOptions = {}): ImportedPolicy {
   const issues: PolicyIssue[] = [];
+  if (typeof (options as unknown) !== 'object' || (options as unknown) === null) {
+    const message = `must be an object, not ${describe(options)}`;
+    throw policyError([{ code: 'wrong-type', path: '', message }], 'option');
+  }
   const parsed = parseProfile(profile);
   const target = readTarget(options, issues);
   const entries = (parsed.syscalls ?? []).map((entry, source) => ({ entry, source }));
@@ -112,13 +116,21 @@ function readTarget(
     issues.push({ code: 'unknown-value', path: 'argumentWidths', message: "must be 'kernel' or '64'" });
   }
   const held = new Set<string>();
-  for (const [index, written] of capabilities.entries()) {
-    const name = capabilityName(written);
+  if (!Array.isArray(capabilities)) {
+    const message = `must be an array of capabilities, not ${describe(capabilities)}`;
+    issues.push({ code: 'wrong-type', path: 'capabilities', message });
+  }
+  const listed: readonly unknown[] = Array.isArray(capabilities) ? capabilities : [];
+  for (const [index, written] of listed.entries()) {
+    const name = typeof written === 'string' ? capabilityName(written) : undefined;
     if (name === undefined) {
       issues.push({
         code: 'unknown-capability',
         path: `capabilities[${index}]`,
-        message: unknownWord('capability', written, CAPABILITIES),
+        message:
+          typeof written === 'string'
+            ? unknownWord('capability', written, CAPABILITIES)
+            : `must be the name of a capability, not ${describe(written)}`,
       });
     } else {
       held.add(name);
@@ -132,10 +144,11 @@ function readTarget(
   };
 }
 
-function readKernel(written: string, path: string, issues: PolicyIssue[]): readonly [number, number] {
-  const match = /^(\d{1,4})\.(\d{1,4})(?![\d])/.exec(written);
+function readKernel(written: unknown, path: string, issues: PolicyIssue[]): readonly [number, number] {
+  const match = typeof written === 'string' ? /^(\d{1,4})\.(\d{1,4})(?![\d])/.exec(written) : null;
   if (match === null) {
-    issues.push({ code: 'out-of-range', path, message: `must be a release such as '5.15', not '${written}'` });
+    const found = typeof written === 'string' ? `'${written}'` : describe(written);
+    issues.push({ code: 'out-of-range', path, message: `must be a release such as '5.15', not ${found}` });
     return [0, 0];
   }
   return [Number(match[1]), Number(match[2])];

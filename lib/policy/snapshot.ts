@@ -14,6 +14,8 @@ const OPAQUE: ReadonlySet<PropertyKey> = new Set(['signal', 'ask', 'input', 'std
 // Deeper than any policy, and than any seccomp profile; a cycle ends here.
 const DEEPEST = 32;
 const LONGEST_ARRAY = 1_000_000;
+// Of all objects and arrays together: a few small ones that hold each other many times over stand for far more than what they are written in.
+const MOST_VALUES = 2_000_000;
 
 // NUL would cut a text short on its way to the kernel; a lone surrogate cannot be written as UTF-8, so another name than the one meant would be used.
 const UNSENDABLE = /[\0\p{Surrogate}]/u;
@@ -23,6 +25,7 @@ export class Snapshot {
   /** What reading threw, if it did. */
   cause: unknown;
   readonly #path: PathPart[] = [];
+  #values = 0;
 
   /** Copies plain objects and arrays; every copied object has no prototype, so that only own members of the original are found in it. */
   take(value: unknown): unknown {
@@ -30,6 +33,13 @@ export class Snapshot {
   }
 
   #copy(value: unknown, key: PropertyKey | undefined): unknown {
+    this.#values += 1;
+    if (this.#values > MOST_VALUES) {
+      if (this.#values === MOST_VALUES + 1) {
+        this.#refuse('too-long', `has more than ${String(MOST_VALUES)} values in all`);
+      }
+      return undefined;
+    }
     if (typeof value === 'string') {
       if (key !== 'content' && key !== 'input') {
         this.#checkText(value);
@@ -67,7 +77,7 @@ export class Snapshot {
       return undefined;
     }
     const copy: unknown[] = [];
-    for (let index = 0; index < length; index++) {
+    for (let index = 0; index < length && this.#values <= MOST_VALUES; index++) {
       this.#path.push(index);
       if (Object.hasOwn(source, index)) {
         copy.push(this.#copy(source[index], key === 'stdio' ? key : index));

@@ -3,7 +3,7 @@
 import { isatty } from 'node:tty';
 
 import { type PolicyIssue, policyError, setupError } from '../errors.js';
-import { compileMerged } from '../filter/compile.js';
+import { compileLayers } from '../filter/compile.js';
 import { answering, ask } from '../filter/cell.js';
 import { userPolicy } from '../filter/user-policy.js';
 import type { RestrictFunctions } from '../native/restrict-functions.js';
@@ -56,7 +56,7 @@ export function selfFilter(
     const own = userPolicy(seccomp, policy.capabilities ?? []);
     layers.push(watched ? answering(own, violationOf(onViolation, true)) : own);
   }
-  const program = compileMerged(layers, { own: [0] });
+  const program = compileLayers(layers.slice(0, 1), layers.slice(1));
   refuseEnding(program);
   return {
     bytes: watched ? ask(program.bytes) : program.bytes,

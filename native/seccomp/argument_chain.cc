@@ -1,5 +1,5 @@
-// The fallback for rules that cannot be merged: one test after the other, as they are written. Its
-// size grows with that of the rules, not faster.
+// One test after the other, as the rules are written: for rules that cannot be merged into less.
+// Its size grows with that of the rules, not faster.
 
 #include <map>
 #include <tuple>
@@ -9,9 +9,6 @@
 
 namespace cloister::seccomp {
 namespace {
-
-// Far beyond what fits into a program, but an end to hostile input.
-constexpr std::size_t kMostNodes = 200'000;
 
 NodeId LowerCondition(Graph& graph, const Condition& condition, NodeId then, NodeId otherwise) {
   if (condition.negated) {
@@ -88,7 +85,7 @@ std::optional<NodeId> ArgumentTree::Chain(const State& state) {
           tested = LowerCondition(graph_, rule.conditions[c], tested, node);
         }
         node = tested;
-        if (graph_.Size() > kMostNodes) {
+        if (graph_.Size() > node_limit_) {
           return std::nullopt;
         }
       }

@@ -1,8 +1,10 @@
 #include "native/seccomp/argument_tree.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
+#include "native/seccomp/coverage.h"
 #include "native/seccomp/interval_tree.h"
 #include "native/seccomp/layout.h"
 
@@ -12,14 +14,44 @@ namespace {
 using Test = Condition::Test;
 using Part = Condition::Part;
 
-// Conditions that may be copied for one system call before its rules are no longer merged.
-constexpr std::size_t kBudget = 400'000;
-// Words come first, each at most once; deeper nesting is of tests of single bits.
-constexpr int kDeepest = 96;
+// Conditions that may be looked at while one strategy merges the rules of one system call, and for
+// a whole program: a hostile policy must not take minutes.
+constexpr std::size_t kFirstBudget = 400'000;
+constexpr std::size_t kNextBudget = 60'000;
+constexpr std::size_t kProgramBudget = 8'000'000;
+// With more nodes than this times those of the chain of tests, and some, no strategy is better.
+constexpr std::size_t kMoreNodes = 3;
+constexpr std::size_t kSomeNodes = 300;
+// Far beyond what fits into a program.
+constexpr std::size_t kMostNodes = 200'000;
 // The weight of one range of an argument's values, and of one instruction more. Which values are
 // frequent is not known.
 constexpr std::uint64_t kRangeWeight = 100;
 constexpr std::uint64_t kNodeCost = 150;
+
+bool AllowAlways(const std::vector<OpenPolicy>& policies) {
+  return std::all_of(policies.begin(), policies.end(), [](const OpenPolicy& policy) {
+    std::vector<CoveringRule> rules;
+    for (const OpenRule& rule : policy.rules) {
+      rules.push_back({&rule.conditions, rule.verdict.answer == kAllow, rule.limit});
+    }
+    return AlwaysAllows(rules, policy.fallback.answer == kAllow, kCoverageBudget);
+  });
+}
+
+// What is made small when strategies are compared. An instruction more takes the kernel some tens
+// of nanoseconds when the filter is installed, and a part of one each time that it is executed.
+std::uint64_t CostOf(const ProgramShape& shape) {
+  constexpr std::uint64_t kForInstruction = 1024;
+  constexpr std::uint64_t kForDepth = 1024;
+  constexpr std::uint64_t kForMean = 2;
+  // Nobody expects a check of arguments to run through hundreds of tests.
+  constexpr std::uint64_t kDeep = 64;
+  constexpr std::uint64_t kForDeep = 2048;
+  const std::uint64_t deeper = shape.depth > kDeep ? shape.depth - kDeep : 0;
+  return kForInstruction * shape.instructions + kForDepth * shape.depth + kForMean * shape.mean +
+         kForDeep * deeper;
+}
 
 Subject SubjectOf(Word word, std::uint32_t mask) {
   return {ArgumentOffset(word.argument, word.high), mask};
@@ -70,6 +102,60 @@ std::optional<std::uint32_t> Representative(const WordTest& test, const WordFact
 
 }  // namespace
 
+// Rules that ask for one value of the word, by that value, and those that ask for anything else of
+// it. Ascending indices, one list for each policy.
+struct ArgumentTree::Candidates {
+  struct Rules {
+    std::map<std::uint32_t, std::vector<std::size_t>> by_value;
+    std::vector<std::size_t> others;
+  };
+
+  Candidates(const State& state, Word word, std::uint32_t mask) {
+    for (const OpenPolicy& policy : state) {
+      Rules& rules = policies.emplace_back();
+      for (std::size_t i = 0; i < policy.rules.size(); ++i) {
+        const auto& conditions = policy.rules[i].conditions;
+        const auto asks =
+            std::find_if(conditions.begin(), conditions.end(), [&](const Condition& condition) {
+              return !condition.negated && condition.test == Test::kMasked &&
+                     Touches(condition, word) && TestOn(condition, word).mask == mask;
+            });
+        if (asks == conditions.end()) {
+          rules.others.push_back(i);
+        } else {
+          rules.by_value[TestOn(*asks, word).value].push_back(i);
+        }
+      }
+    }
+  }
+
+  [[nodiscard]] std::vector<std::size_t> For(std::size_t policy, std::uint32_t value) const {
+    const Rules& rules = policies[policy];
+    const auto same = rules.by_value.find(value);
+    if (same == rules.by_value.end()) {
+      return rules.others;
+    }
+    std::vector<std::size_t> merged(same->second.size() + rules.others.size());
+    std::merge(same->second.begin(), same->second.end(), rules.others.begin(), rules.others.end(),
+               merged.begin());
+    return merged;
+  }
+
+  std::vector<Rules> policies;
+};
+
+ArgumentTree::ArgumentTree(Graph& graph) : result_(graph), budget_(kProgramBudget) {}
+
+bool ArgumentTree::Spend(std::size_t work) {
+  if (strategy_budget_ < work || budget_ < work || graph_.Size() > node_limit_) {
+    exhausted_ = true;
+    return false;
+  }
+  strategy_budget_ -= work;
+  budget_ -= work;
+  return true;
+}
+
 NodeId ArgumentTree::Exhausted() {
   exhausted_ = true;
   return graph_.Answer(kKillProcess);
@@ -106,6 +192,10 @@ NodeId ArgumentTree::Decide(State state, const Facts& facts, int depth) {
   }
   if (exhausted_ || depth > kDeepest) {
     return Exhausted();
+  }
+  if (depth >= strategy_.words) {
+    const std::optional<NodeId> chain = Chain(state);
+    return chain.has_value() ? *chain : Exhausted();
   }
   std::string key = Describe(state, facts);
   if (const auto found = known_.find(key); found != known_.end()) {
@@ -158,6 +248,7 @@ NodeId ArgumentTree::DecideByRanges(const State& state, const Facts& facts, Word
   });
   std::sort(starts.begin(), starts.end());
   starts.erase(std::unique(starts.begin(), starts.end()), starts.end());
+  const Candidates candidates(state, word, mask);
   std::vector<Piece> pieces;
   for (std::size_t i = 0; i < starts.size() && !exhausted_; ++i) {
     const std::uint32_t last = i + 1 < starts.size() ? starts[i + 1] - 1 : kAllBits;
@@ -176,7 +267,7 @@ NodeId ArgumentTree::DecideByRanges(const State& state, const Facts& facts, Word
       const std::uint32_t next = ((value | ~mask) + 1) & mask;
       single = next <= value || next > last;
     }
-    const NodeId goal = Decide(RestrictTo(state, word, value), facts, depth + 1);
+    const NodeId goal = Decide(RestrictTo(state, candidates, word, value), facts, depth + 1);
     pieces.push_back({single ? value : starts[i], last, goal, kRangeWeight, single});
   }
   if (exhausted_) {
@@ -227,19 +318,18 @@ NodeId ArgumentTree::DecideByTest(const State& state, const Facts& facts, Word w
   return graph_.Test(NodeKind::kEqual, SubjectOf(word, asked->mask), value, then, otherwise);
 }
 
-ArgumentTree::State ArgumentTree::RestrictTo(const State& state, Word word, std::uint32_t value) {
+ArgumentTree::State ArgumentTree::RestrictTo(const State& state, const Candidates& candidates,
+                                             Word word, std::uint32_t value) {
   State restricted;
   restricted.reserve(state.size());
-  for (const OpenPolicy& policy : state) {
-    OpenPolicy left{{}, policy.fallback};
+  for (std::size_t p = 0; p < state.size(); ++p) {
+    OpenPolicy left{{}, state[p].fallback};
     OpenRule reduced;
-    for (const OpenRule& rule : policy.rules) {
-      const std::size_t work = rule.conditions.size() + 1;
-      if (budget_ < work) {
-        exhausted_ = true;
+    for (const std::size_t r : candidates.For(p, value)) {
+      const OpenRule& rule = state[p].rules[r];
+      if (!Spend(rule.conditions.size() + 1)) {
         return state;
       }
-      budget_ -= work;
       const bool possible = Reduced(rule, reduced, [&](const Condition& condition) {
         return Touches(condition, word) ? Restrict(condition, word, value)
                                         : Residue{Truth::kOpen, condition};
@@ -265,12 +355,9 @@ ArgumentTree::State ArgumentTree::Assume(const State& state, Word word, const Fa
     OpenPolicy left{{}, policy.fallback};
     OpenRule reduced;
     for (const OpenRule& rule : policy.rules) {
-      const std::size_t work = rule.conditions.size() + 1;
-      if (budget_ < work) {
-        exhausted_ = true;
+      if (!Spend(rule.conditions.size() + 1)) {
         return state;
       }
-      budget_ -= work;
       const bool possible = Reduced(rule, reduced, [&](const Condition& condition) {
         if (!Touches(condition, word)) {
           return Residue{Truth::kOpen, condition};
@@ -288,29 +375,59 @@ ArgumentTree::State ArgumentTree::Assume(const State& state, Word word, const Fa
   return restricted;
 }
 
+// Nothing when the strategy takes too much; its nodes are in graph_.
+std::optional<NodeId> ArgumentTree::Try(const State& state, Strategy strategy) {
+  strategy_ = strategy;
+  exhausted_ = false;
+  known_.clear();
+  graph_ = Graph();
+  const NodeId node = Decide(state, {}, 0);
+  return exhausted_ ? std::nullopt : std::optional(node);
+}
+
 std::optional<NodeId> ArgumentTree::Build(std::vector<OpenPolicy> policies) {
-  std::optional<NodeId> best;
-  ProgramShape least{};
-  for (const Strategy strategy : {Strategy{true, false}, Strategy{false, false},
-                                  Strategy{true, true}, Strategy{false, true}}) {
-    strategy_ = strategy;
-    budget_ = kBudget;
-    exhausted_ = false;
-    known_.clear();
-    const NodeId node = Decide(policies, {}, 0);
-    if (exhausted_) {
-      continue;
-    }
-    if (graph_.IsAnswer(node)) {
-      return node;
-    }
-    const ProgramShape shape = Measure(graph_, node);
-    if (!best.has_value() || shape < least) {
-      best = node;
-      least = shape;
-    }
+  const State state = Settled(std::move(policies));
+  if (IsDecided(state)) {
+    return result_.Answer(state.front().fallback.answer);
   }
-  return best.has_value() ? best : Chain(Settled(std::move(policies)));
+  std::string key = Describe(state, {});
+  if (const auto found = built_.find(key); found != built_.end()) {
+    return found->second;
+  }
+  if (AllowAlways(state)) {
+    // The kernel can keep this answer, which it could not if an argument were looked at.
+    return built_.emplace(std::move(key), result_.Answer(kAllow)).first->second;
+  }
+  std::optional<NodeId> best;
+  Graph nodes;
+  std::uint64_t least = 0;
+  const auto consider = [&](Strategy strategy) {
+    const std::optional<NodeId> node = Try(state, strategy);
+    if (!node.has_value()) {
+      return;
+    }
+    const std::uint64_t cost = CostOf(Measure(graph_, *node));
+    if (!best.has_value() || cost < least) {
+      best = node;
+      least = cost;
+      nodes = std::move(graph_);
+    }
+  };
+  node_limit_ = kMostNodes;
+  consider({true, false, 0});
+  node_limit_ = kMoreNodes * nodes.Size() + kSomeNodes;
+  strategy_budget_ = kFirstBudget;
+  consider({true, false, kDeepest});
+  for (const Strategy strategy : kFurtherStrategies) {
+    strategy_budget_ = kNextBudget;
+    consider(strategy);
+  }
+  if (!best.has_value()) {
+    return std::nullopt;
+  }
+  const NodeId node = result_.Adopt(nodes, *best);
+  built_.emplace(std::move(key), node);
+  return node;
 }
 
 }  // namespace cloister::seccomp

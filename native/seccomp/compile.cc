@@ -17,7 +17,7 @@ Error TooLong(const std::string& length) {
 
 }  // namespace
 
-std::variant<std::vector<Instruction>, Error> Compile(const Request& request) {
+std::variant<std::vector<Instruction>, Error> CompileUnchecked(const Request& request) {
   Graph graph;
   ArgumentTree arguments(graph);
   std::uint32_t foreign = kAllow;
@@ -38,10 +38,17 @@ std::variant<std::vector<Instruction>, Error> Compile(const Request& request) {
   if (program.size() > kMaxInstructions) {
     return TooLong("more than " + std::to_string(kMaxInstructions));
   }
-  if (const std::string problem = Validate(request, program); !problem.empty()) {
-    return Error{ErrorKind::kInternal, problem};
-  }
   return program;
+}
+
+std::variant<std::vector<Instruction>, Error> Compile(const Request& request) {
+  std::variant<std::vector<Instruction>, Error> result = CompileUnchecked(request);
+  if (const auto* program = std::get_if<std::vector<Instruction>>(&result); program != nullptr) {
+    if (const std::string problem = Validate(request, *program); !problem.empty()) {
+      return Error{ErrorKind::kInternal, problem};
+    }
+  }
+  return result;
 }
 
 }  // namespace cloister::seccomp

@@ -16,6 +16,10 @@ namespace cloister::seccomp {
 // compared with the policies.
 [[nodiscard]] std::variant<std::vector<Instruction>, Error> Compile(const Request& request);
 
+// The same, not yet compared: for tests of the comparison and of what it does not ask about.
+[[nodiscard]] std::variant<std::vector<Instruction>, Error> CompileUnchecked(
+    const Request& request);
+
 // What is wrong with a program for these policies, or an empty text: its structure, answers that
 // differ from those of the policies, calls that are always allowed and yet not cached.
 [[nodiscard]] std::string Validate(const Request& request, const std::vector<Instruction>& program);

@@ -45,6 +45,27 @@ NodeId Graph::StripX32(NodeId then) {
   return Intern({NodeKind::kStripX32, {0, kAllBits}, 0, then, then});
 }
 
+NodeId Graph::Adopt(const Graph& other, NodeId root) {
+  std::unordered_map<NodeId, NodeId> own;
+  for (const NodeId id : other.Below({root})) {
+    const Node& node = other.At(id);
+    switch (node.kind) {
+      case NodeKind::kAnswer:
+        own[id] = Answer(node.value);
+        break;
+      case NodeKind::kStripX32:
+        own[id] = StripX32(own[node.then]);
+        break;
+      case NodeKind::kEqual:
+      case NodeKind::kAtLeast:
+      case NodeKind::kAnyBit:
+        own[id] = Test(node.kind, node.subject, node.value, own[node.then], own[node.otherwise]);
+        break;
+    }
+  }
+  return own[root];
+}
+
 std::vector<NodeId> Graph::Below(const std::vector<NodeId>& roots) const {
   std::vector<NodeId> order;
   std::vector<bool> entered(nodes_.size(), false);

@@ -50,6 +50,8 @@ class Graph {
   [[nodiscard]] NodeId Test(NodeKind kind, Subject subject, std::uint32_t value, NodeId then,
                             NodeId otherwise);
   [[nodiscard]] NodeId StripX32(NodeId then);
+  // The same decisions as below a node of another graph.
+  [[nodiscard]] NodeId Adopt(const Graph& other, NodeId root);
 
   [[nodiscard]] const Node& At(NodeId id) const { return nodes_[id]; }
   [[nodiscard]] std::size_t Size() const { return nodes_.size(); }

@@ -160,21 +160,29 @@ ProgramShape Measure(const Graph& graph, NodeId root) {
   const std::vector<Entry> highest = HighestEntries(graph, order, root, start);
   ProgramShape shape;
   std::vector<std::array<std::size_t, 3>> depth(graph.Size());
+  std::vector<std::array<std::uint64_t, 3>> mean(graph.Size());
+  constexpr std::uint64_t kOne = 1024;
   for (const NodeId id : order) {
     const Node& node = graph.At(id);
     if (node.kind == NodeKind::kAnswer) {
       continue;
     }
-    const auto below = [&](NodeId next) {
-      return depth[next][static_cast<std::size_t>(EntryFor(graph.At(next), AfterNode(node)))];
+    const auto entry = [&](NodeId next) {
+      return static_cast<std::size_t>(EntryFor(graph.At(next), AfterNode(node)));
     };
     const std::size_t masks = node.subject.mask == kAllBits ? 0 : 1;
-    const std::size_t test = 1 + std::max(below(node.then), below(node.otherwise));
+    const std::size_t then = entry(node.then);
+    const std::size_t otherwise = entry(node.otherwise);
+    const std::size_t test = 1 + std::max(depth[node.then][then], depth[node.otherwise][otherwise]);
     depth[id] = {test, test + masks, test + masks + 1};
+    const std::uint64_t met = kOne + (mean[node.then][then] + mean[node.otherwise][otherwise]) / 2;
+    mean[id] = {met, met + masks * kOne, met + (masks + 1) * kOne};
     shape.instructions +=
         1 + (highest[id] >= Entry::kMask ? masks : 0) + (highest[id] == Entry::kLoad ? 1 : 0);
   }
-  shape.depth = depth[root][static_cast<std::size_t>(EntryFor(graph.At(root), start))];
+  const auto first = static_cast<std::size_t>(EntryFor(graph.At(root), start));
+  shape.depth = depth[root][first];
+  shape.mean = mean[root][first];
   return shape;
 }
 

@@ -28,13 +28,14 @@ enum class Entry : std::uint8_t { kTest = 0, kMask = 1, kLoad = 2 };
 
 struct ProgramShape {
   std::size_t instructions = 0;
+  // Of the longest way.
   std::size_t depth = 0;
-
-  auto operator<=>(const ProgramShape&) const = default;
+  // Of all ways, as if both outcomes of a test were as frequent; in parts of 1024.
+  std::uint64_t mean = 0;
 };
 
-// Instructions of all tests below a node that is entered with the number of the call loaded, and of
-// the longest way through them. Answers are shared by the whole program and not counted.
+// Instructions of all tests below a node that is entered with the number of the call loaded.
+// Answers are shared by the whole program and not counted.
 [[nodiscard]] ProgramShape Measure(const Graph& graph, NodeId root);
 
 // The program for a graph. Longer than kMaxInstructions when it does not fit.

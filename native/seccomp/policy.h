@@ -150,7 +150,7 @@ class CallRules {
   // rules.
   [[nodiscard]] std::uint32_t Answer(const CallData& call) const;
 
-  // Whether the wording of the rules alone allows the call whatever its arguments.
+  // Whether the rules allow the call whatever its arguments; see AlwaysAllows.
   [[nodiscard]] bool AlwaysAllow() const;
 
   template <typename Visit>

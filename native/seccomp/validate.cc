@@ -18,6 +18,8 @@ namespace {
 // part of the ways, spread evenly.
 constexpr std::size_t kMostForNumber = 4096;
 constexpr std::size_t kMostCandidates = 240;
+// Where one argument alone is looked at.
+constexpr std::size_t kMostOfOne = 4096;
 constexpr std::size_t kMostForProgram = 200'000;
 
 using Halves = std::vector<std::uint32_t>;
@@ -42,7 +44,7 @@ void AddAround(Halves& halves, std::uint32_t value, std::uint32_t mask) {
 // looks at the halves one after the other, so each half of interest stands beside each of the
 // other: also those that no condition looks at.
 std::vector<std::uint64_t> CandidatesFor(const std::vector<Condition>& conditions,
-                                         bool short_registers) {
+                                         bool short_registers, std::size_t most) {
   Halves low;
   Halves high;
   for (const Condition& condition : conditions) {
@@ -69,7 +71,7 @@ std::vector<std::uint64_t> CandidatesFor(const std::vector<Condition>& condition
     high = {0};
   }
   std::vector<std::uint64_t> candidates;
-  const std::size_t stride = 1 + low.size() * high.size() / kMostCandidates;
+  const std::size_t stride = 1 + low.size() * high.size() / most;
   for (std::size_t i = 0; i < low.size() * high.size(); i += stride) {
     candidates.push_back(std::uint64_t{high[i % high.size()]} << 32 | low[i / high.size()]);
   }
@@ -140,9 +142,13 @@ class Comparison {
       return;
     }
     Candidates candidates;
+    const auto looked_at =
+        std::count_if(conditions.begin(), conditions.end(),
+                      [](const std::vector<Condition>& some) { return !some.empty(); });
+    const std::size_t most = looked_at == 1 ? kMostOfOne : kMostCandidates;
     for (std::size_t argument = 0; argument < candidates.size(); ++argument) {
       if (!conditions[argument].empty()) {
-        candidates[argument] = CandidatesFor(conditions[argument], HasShortRegisters(audit));
+        candidates[argument] = CandidatesFor(conditions[argument], HasShortRegisters(audit), most);
       }
     }
     CompareCandidates(rules, audit, first, conditional, candidates);

@@ -293,3 +293,92 @@ describe('what 32-bit x86 hides behind a pointer', () => {
     expect(actionOf(policy, 'prctl', [36, 1], arch)).toBe('allow');
   });
 });
+
+describe('many rules for one call', () => {
+  const onCommand = (value: number): SeccompPolicy['rules'][number] => ({
+    syscalls: 'ioctl',
+    action: 'allow',
+    args: [{ index: 1, op: '==', value }],
+  });
+  const most = (policy: SeccompPolicy, values: readonly number[]): number => {
+    const program = compile(policy);
+    return Math.max(
+      ...values.map((value) => program.evaluate({ arch: 'x86_64', syscall: 'ioctl', args: [0, value] }).executed),
+    );
+  };
+
+  test.each([400, 1000])('%i scattered values of one argument are searched, not gone through', (count) => {
+    const values = Array.from({ length: count }, (_, index) => index * 3);
+    expect(most(withRules(...values.map(onCommand)), [...values, 1, 2 ** 31])).toBeLessThan(32);
+  });
+  test('values that follow each other are one range', () => {
+    const program = compile(withRules(...Array.from({ length: 3000 }, (_, index) => onCommand(index))));
+    expect(program.length).toBeLessThan(20);
+    expect(program.evaluate({ arch: 'x86_64', syscall: 'ioctl', args: [0, 2999] }).action).toBe('allow');
+    expect(program.evaluate({ arch: 'x86_64', syscall: 'ioctl', args: [0, 3000] }).action).toEqual(EPERM);
+  });
+  const crossing = (call: number, rules: number, args: number): SeccompPolicy['rules'][number][] =>
+    Array.from({ length: rules }, (_, i) => ({
+      syscalls: call,
+      action: i % 2 === 1 ? 'allow' : { errno: 1 + i },
+      args: Array.from({ length: args }, (__, index): ArgCondition => {
+        const value = BigInt(i * 977 + index * 131 + call) * 0x1234567n;
+        const op = (['>', '<', '&==', '!='] as const)[(i + index) % 4] ?? '>';
+        return {
+          index: index as ArgCondition['index'],
+          op,
+          width: 64,
+          value,
+          ...(op === '&==' ? { mask: value | 0xff00ff00ffn } : {}),
+        };
+      }),
+    }));
+  // What libseccomp 2.5.4 takes for the same rules, and the few instructions that tell architecture and x32.
+  test.each([
+    [1, 4, 3, 70],
+    [1, 8, 3, 131],
+    [1, 8, 6, 251],
+    [2, 8, 6, 493],
+  ])('%i calls with %i rules on %i arguments take no more than the rules', (calls, rules, args, theirs) => {
+    const policy = withRules(...Array.from({ length: calls }, (_, call) => crossing(call, rules, args)).flat());
+    expect(compile(policy).length).toBeLessThanOrEqual(theirs + 5);
+  });
+  test('calls with the same rules share them', () => {
+    const rules = crossing(0, 8, 6);
+    const many = rules.map((rule) => ({ ...rule, syscalls: Array.from({ length: 40 }, (_, call) => call) }));
+    expect(compile(withRules(...many)).length).toBeLessThanOrEqual(compile(withRules(...rules)).length + 1);
+  });
+});
+
+describe('a call that rules allow whatever its arguments', () => {
+  const all: [string, ArgCondition[][]][] = [
+    ['below and from a number on', [[{ index: 1, op: '<', value: 5 }], [{ index: 1, op: '>=', value: 5 }]]],
+    ['every value of two bits', [0, 1, 2, 3].map((value) => [{ index: 1, op: '&==', mask: 3, value }])],
+    [
+      'a mask, and a range that has what it leaves',
+      [[{ index: 2, op: '&==', mask: 2n ** 63n, value: 0 }], [{ index: 2, op: '>=', value: 2n ** 63n, width: 64 }]],
+    ],
+    [
+      'two arguments in turn',
+      [
+        [{ index: 0, op: '==', value: 1 }],
+        [
+          { index: 0, op: '!=', value: 1 },
+          { index: 1, op: '!=', value: 7 },
+        ],
+        [{ index: 1, op: '==', value: 7 }],
+      ],
+    ],
+  ];
+  test.each(all)('is cached: %s', (_, conditions) => {
+    const filler = Array.from({ length: 300 }, (__, index) => [
+      { index: 1, op: '==', value: index * 3 },
+    ]);
+    for (const list of [conditions, [...filler, ...conditions]]) {
+      const rules = list.map((args) => ({ syscalls: 'ioctl', action: 'allow', args }) as const);
+      expect(compile(withRules(...rules)).isCached({ arch: 'x86_64', syscall: 'ioctl' })).toBe(true);
+      const fewer = rules.slice(0, -1);
+      expect(compile(withRules(...fewer)).isCached({ arch: 'x86_64', syscall: 'ioctl' })).toBe(false);
+    }
+  });
+});
