@@ -12,3 +12,11 @@ __attribute__((visibility("hidden"))) int _dl_find_object(void *address, struct 
   (void)result;
   return -1;
 }
+
+#if defined(__aarch64__)
+// glibc's private name of getauxval(3), by which libgcc asks for the processor's atomic instructions.
+unsigned long getauxval(unsigned long type);
+__attribute__((visibility("hidden"))) unsigned long __getauxval(unsigned long type) {
+  return getauxval(type);
+}
+#endif
