@@ -46,6 +46,12 @@ function pack() {
   return path.join(scratch, report.filename);
 }
 
+function passedOn(names) {
+  return Object.fromEntries(
+    names.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
+  );
+}
+
 function report(manager, name, deed) {
   const started = performance.now();
   try {
@@ -69,6 +75,8 @@ const environment = {
   npm_config_audit: 'false',
   npm_config_update_notifier: 'false',
   LANG: 'C.UTF-8',
+  // How this machine reaches its registry.
+  ...passedOn(['NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE', 'HTTPS_PROXY', 'https_proxy', 'NO_PROXY', 'no_proxy']),
 };
 mkdirSync(environment.HOME);
 const managersHome = installManagers(path.join(scratch, 'managers'), environment, chosen);

@@ -24,7 +24,7 @@ function emptyProject(project, extra = {}) {
 }
 
 /** A manager that lays packages out in node_modules, where node finds them by itself. */
-function inNodeModules(tool, { install, run, remove }) {
+function inNodeModules(tool, { install, run, remove, prune }) {
   return ({ project, tarball, environment, managersHome }) => {
     const [file, ...fixed] = tool(managersHome);
     const call = (args, options = {}) =>
@@ -36,7 +36,12 @@ function inNodeModules(tool, { install, run, remove }) {
       },
       node: (args, options = {}) => command('node', args, { cwd: project, env: environment, ...options }),
       command: (args, options = {}) => call([...run, ...args], options),
-      remove: () => call([...remove, 'cloister']),
+      remove() {
+        call([...remove, 'cloister']);
+        if (prune !== undefined) {
+          call(prune);
+        }
+      },
     };
   };
 }
@@ -78,11 +83,13 @@ export const MANAGERS = {
     install: ['add'],
     run: ['exec'],
     remove: ['remove'],
+    // It keeps the files of removed packages for a while.
+    prune: ['prune'],
   }),
   yarn: inNodeModules((home) => ['node', path.join(home, 'yarn', 'bin', 'yarn.js')], {
-    install: ['add', '--no-lockfile'],
+    install: ['add'],
     run: ['run', '--silent'],
-    remove: ['remove', '--no-lockfile'],
+    remove: ['remove'],
   }),
   'yarn-pnp': plugAndPlay,
 };
