@@ -32,7 +32,7 @@ struct Cell {
   UniqueFd init;     // pidfd
   UniqueFd channel;  // launcher's side
   UniqueFd command;  // pidfd, once started
-  std::unique_ptr<HostId> host_id;
+  LentHostId host_id;
   // The first process is no init, but a keeper: only it can end the cell, and is asked to.
   bool has_keeper = false;
   std::unique_ptr<Scratch> scratch;

@@ -97,7 +97,7 @@ std::optional<Failure> Prepare(FirstProcess* process, const wire::Preparation& p
   process->preparation = preparation;
   process->mounts_done = rehearsal != nullptr;
   if (preparation.unprivileged_host_ids != 0) {
-    Result<std::unique_ptr<HostId>> id = ids->Take();
+    Result<LentHostId> id = ids->Take();
     if (!id.Ok()) {
       return id.Error();
     }

@@ -22,7 +22,7 @@ struct FirstProcess {
   UniqueFd pidfd;
   UniqueFd channel;  // launcher's side
   wire::Preparation preparation = {};
-  std::unique_ptr<HostId> host_id;
+  LentHostId host_id;
   // It has made the mounts of its plan already.
   bool mounts_done = false;
 

@@ -246,9 +246,6 @@ void Server::InitEnded(Cell* cell) {
   if (std::unique_ptr<limits::CellGroup> group = cell->watch.TakeGroup()) {
     groups_.Remove(std::move(group));
   }
-  if (cell->host_id != nullptr) {
-    ids_.GiveBack(std::move(cell->host_id));
-  }
   cells_.erase(cell->id);
   spares_.OrderWanted();
 }

@@ -174,9 +174,6 @@ void SpareMaker::Collect() {
   const Rehearsal* rehearsal = ordered_rehearsal_ ? &*ordered_rehearsal_ : nullptr;
   if (ordered_is_stale_ || Prepare(&process, ordered_, true, rehearsal, ids_)) {
     process.Discard();
-    if (process.host_id != nullptr) {
-      ids_->GiveBack(std::move(process.host_id));
-    }
     return;
   }
   spare_ = std::move(process);
@@ -235,9 +232,6 @@ void SpareMaker::DropSpare() {
     return;
   }
   spare_->Discard();
-  if (spare_->host_id != nullptr) {
-    ids_->GiveBack(std::move(spare_->host_id));
-  }
   spare_.reset();
 }
 

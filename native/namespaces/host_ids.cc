@@ -136,9 +136,13 @@ Result<int> HostId::MountNamespace() {
   return namespace_.Get();
 }
 
-Result<std::unique_ptr<HostId>> HostIdPool::Take() {
+void HostIdReturn::operator()(HostId* id) const {
+  pool->free_.emplace_back(id);
+}
+
+Result<LentHostId> HostIdPool::Take() {
   if (!free_.empty()) {
-    std::unique_ptr<HostId> id = std::move(free_.back());
+    LentHostId id(free_.back().release(), {this});
     free_.pop_back();
     return id;
   }
@@ -165,7 +169,7 @@ Result<std::unique_ptr<HostId>> HostIdPool::Take() {
     }
     if (reserved.Value()) {
       ours_[id - kFirstHostId] = true;
-      return std::make_unique<HostId>(id);
+      return LentHostId(std::make_unique<HostId>(id).release(), {this});
     }
   }
   return IdsFailure(EAGAIN, "fcntl", "every host id is in use");

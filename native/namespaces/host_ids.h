@@ -55,14 +55,25 @@ class HostId {
   UniqueFd namespace_;
 };
 
-// Hands out ids and takes them back. Reserved ones are kept, so that their namespaces are made
-// once.
+class HostIdPool;
+
+// Gives an id back to its pool, for another cell: whoever lets go of one has waited for the end of
+// every process that has it.
+struct HostIdReturn {
+  HostIdPool* pool = nullptr;
+  void operator()(HostId* id) const;
+};
+using LentHostId = std::unique_ptr<HostId, HostIdReturn>;
+
+// Hands out ids and takes them back. Outlives them. Reserved ones are kept, so that their
+// namespaces are made once.
 class HostIdPool {
  public:
-  Result<std::unique_ptr<HostId>> Take();
-  void GiveBack(std::unique_ptr<HostId> id) { free_.push_back(std::move(id)); }
+  Result<LentHostId> Take();
 
  private:
+  friend struct HostIdReturn;
+
   HostIdLocks locks_;
   std::vector<std::unique_ptr<HostId>> free_;
   std::vector<bool> ours_ = std::vector<bool>(kHostIdCount);

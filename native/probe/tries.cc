@@ -196,7 +196,7 @@ int TryLandlock() {
 
 int TryIdMap() {
   HostIdPool pool;
-  Result<std::unique_ptr<HostId>> id = pool.Take();
+  Result<LentHostId> id = pool.Take();
   if (!id.Ok()) {
     return id.Error().error;
   }

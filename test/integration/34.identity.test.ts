@@ -12,6 +12,30 @@ import { idOf, scratch } from '../support/scratch.js';
 const closed: unknown = expect.stringMatching(/^(EACCES|EROFS|ENOENT)$/);
 const isRoot = process.getuid?.() === 0;
 
+describe.runIf(isRoot)('host ids', () => {
+  it('are given back by cells that could not be started', async () => {
+    const { first, last, stages } = await inSubprocess(async ({ runIsolated, failureOf }) => {
+      const own = async (): Promise<number> =>
+        Number(
+          String((await runIsolated('cat', ['/proc/self/uid_map'])).stdout)
+            .trim()
+            .split(/\s+/)[1],
+        );
+      const first = await own();
+      // This file system has no id maps: the launcher finds out when it has an id already.
+      const mounts = [{ type: 'bind', source: '/sys/kernel' }] as const;
+      const stages: (string | undefined)[] = [];
+      for (let index = 0; index < 20; index += 1) {
+        stages.push((await failureOf(() => runIsolated('true', [], { mounts })))?.stage);
+      }
+      return { first, last: await own(), stages };
+    });
+    // One for the cell that waits, one for the one that runs.
+    expect(stages).toEqual(Array(20).fill('mounts'));
+    expect((last - first + 0x10000) % 0x10000).toBeLessThanOrEqual(2);
+  });
+});
+
 describe.each(USERS)('identity of a cell, as %s', (user) => {
   it('is the caller’s unless asked otherwise, and then the one asked for', async () => {
     const own = String(idOf(user));
