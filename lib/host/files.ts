@@ -3,6 +3,7 @@
 import { lstatSync, readdirSync, readFileSync, readlinkSync, realpathSync, type Stats } from 'node:fs';
 
 import { setupError } from '../errors.js';
+import { boundSockets, reachable } from './sockets.js';
 import type { HostFile, HostFiles } from './types.js';
 
 /** Errno values that mean "nothing there"; any other keeps a plan from being made. */
@@ -18,7 +19,8 @@ export const hostFiles: HostFiles = {
   realPath: (path) => attempt(path, () => realpathSync.native(path)),
   mounts: () =>
     parseMountInfo(attempt('/proc/self/mountinfo', () => readFileSync('/proc/self/mountinfo', 'utf8')) ?? ''),
-  sockets: () => parseUnixSockets(attempt('/proc/net/unix', () => readFileSync('/proc/net/unix', 'utf8')) ?? ''),
+  isInReach: (path) => reachable(path, () => lstatSync(path)) !== null,
+  sockets: boundSockets,
 };
 
 function attempt<T>(path: string, look: () => T): T | null {
@@ -72,10 +74,4 @@ export function parseMountInfo(text: string): { path: string; type: string }[] {
 
 function unescape(path: string): string {
   return path.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
-}
-
-/** The last column, where it is a path: abstract names start with `@`, unbound sockets have none. */
-export function parseUnixSockets(text: string): string[] {
-  const paths = text.split('\n').flatMap((line) => /^[0-9a-f]+: (?:\S+ +){6}(\/.*)$/i.exec(line)?.[1] ?? []);
-  return [...new Set(paths)];
 }

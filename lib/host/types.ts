@@ -78,6 +78,8 @@ export interface HostFiles {
   realPath(path: string): string | null;
   /** Mounts in sight, in the order of mountinfo (proc_pid_mountinfo(5)): the later covers the earlier. */
   mounts(): readonly { readonly path: string; readonly type: string }[];
-  /** Paths of the Unix sockets that somebody has bound, in this network namespace (proc_net_unix(5)). */
+  /** False where the caller may not look, behind a directory that is not his to search. */
+  isInReach(path: string): boolean;
+  /** Real paths of the Unix sockets that somebody has bound and that the caller can reach. */
   sockets(): readonly string[];
 }

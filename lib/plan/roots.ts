@@ -216,7 +216,8 @@ export function hidePowerfulBelow(
   path: string,
 ): void {
   for (const mountPath of powerfulMounts) {
-    if (mountPath === source || !isWithin(mountPath, source)) {
+    // What the caller cannot reach, the cell cannot either.
+    if (mountPath === source || !isWithin(mountPath, source) || !files.isInReach(mountPath)) {
       continue;
     }
     const location = tree.locate(join(path, mountPath.slice(source === '/' ? 1 : source.length + 1)), false);

@@ -1,6 +1,7 @@
 // /dev, /proc and masks: what every cell gets, whatever its policy.
 
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/mount.h>
 
 #include <cerrno>
@@ -254,13 +255,31 @@ void MountDev(MountState* state, const plan::Place& at) noexcept {
 
 void MaskPlace(const MountState& state, const plan::MountOperation& op) noexcept {
   const int tree = op.at.tree == plan::Tree::kRoot ? state.root : state.stage;
-  const long target = sys::Openat2(tree, op.at.path, O_PATH | O_CLOEXEC,
-                                   uapi::kResolveInRoot | uapi::kResolveNoSymlinks);
-  if (target == -ENOENT && (op.flags & plan::kOptional) != 0) {
+  const bool optional = (op.flags & plan::kOptional) != 0;
+  const auto look = [tree](const char* path) {
+    return sys::Openat2(tree, path, O_PATH | O_CLOEXEC,
+                        uapi::kResolveInRoot | uapi::kResolveNoSymlinks);
+  };
+  bool directory = (op.flags & plan::kIsDirectory) != 0;
+  long target = look(op.at.path);
+  char path[PATH_MAX];
+  CopyText(path, sizeof(path), op.at.path);
+  // Behind a directory that the cell's user, another than the caller where that is root, may not
+  // search. That directory is covered: nothing is taken away, and it stays so, whoever opens it.
+  for (std::size_t end = TextLength(path); target == -EACCES && optional && end > 1;) {
+    while (end > 1 && path[end - 1] != '/') {
+      --end;
+    }
+    end = end > 1 ? end - 1 : 1;
+    path[end] = '\0';
+    directory = true;
+    target = end > 1 ? look(path) : target;
+  }
+  if (target == -ENOENT && optional) {
     return;
   }
   MountCheck(state, target, "openat2", op.at.path);
-  Cover(state, static_cast<int>(target), (op.flags & plan::kIsDirectory) != 0, op.at.path);
+  Cover(state, static_cast<int>(target), directory, op.at.path);
   sys::Close(static_cast<int>(target));
 }
 

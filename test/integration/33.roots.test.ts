@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { chmodSync, copyFileSync, existsSync, readdirSync } from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, readdirSync, rmdirSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 
@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 
 import { deedsInCell, inCells, refusal, shell } from '../support/cells.js';
 import { deedsOutside, deedsProgram } from '../support/deeds.js';
-import { USERS, type User } from '../support/in-subprocess.js';
+import { inSubprocess, USERS, type User } from '../support/in-subprocess.js';
 import { listing, scratch } from '../support/scratch.js';
 
 /** A small tree that a cell can have as its root, with the program of deeds in it. */
@@ -113,6 +113,52 @@ describe.each(USERS)('root host, as %s', (user) => {
     expect(Object.values(await deedsInCell(user, deeds, { root: 'host' }))).toEqual(['EACCES']);
     // Takes its name away as well.
     server.close();
+  });
+
+  it('covers sockets with a relative name, and of other network namespaces', async () => {
+    const folder = scratch(user, {}, '/var/tmp');
+    const answers = await inSubprocess(
+      async ({ runIsolated, fs, net, events, childProcess, data }) => {
+        const { folder, deeds } = data as { folder: string; deeds: string };
+        process.chdir(folder);
+        const server = net.createServer();
+        await events.once(server.listen('relative'), 'listening');
+        const serve = `require('net').createServer().listen('${folder}/elsewhere', () => console.log('ready'))`;
+        const other = childProcess.spawn('unshare', ['-Urn', process.execPath, '-e', serve], {
+          stdio: ['ignore', 'pipe', 'inherit'],
+        });
+        await events.once(other.stdout, 'data');
+        process.chdir('/');
+        const args = ['relative', 'elsewhere'].map((name) => `connect-unix,${folder}/${name}`);
+        fs.chmodSync(`${folder}/relative`, 0o777);
+        fs.chmodSync(`${folder}/elsewhere`, 0o777);
+        const outside = childProcess.execFileSync(deeds, args, { encoding: 'utf8' });
+        process.chdir(folder);
+        const mounts = [{ type: 'bind', source: deeds, target: '/tmp/deeds' }] as const;
+        const { stdout } = await runIsolated('/tmp/deeds', args, { root: 'host', mounts });
+        server.close();
+        other.kill();
+        return [outside, stdout].map((text) => String(text).replaceAll(folder, ''));
+      },
+      { user, data: { folder, deeds: deedsProgram() } },
+    );
+    const results = (word: string) => `connect-unix,/relative=${word}\nconnect-unix,/elsewhere=${word}\n`;
+    expect(answers).toEqual([results('OK'), results('EACCES')]);
+  });
+
+  it('is not kept from starting by sockets of others that cannot be looked up', async () => {
+    const folder = scratch('root', { 'closed/x': 'dir', gone: 'dir' }, '/var/tmp');
+    chmodSync(path.join(folder, 'closed'), 0o700);
+    const servers = [`${folder}/closed/socket`, `${folder}/gone/../socket`].map((name) =>
+      net.createServer().listen(name),
+    );
+    await Promise.all(servers.map((server) => once(server, 'listening')));
+    rmdirSync(path.join(folder, 'gone'));
+    const [cell] = await inCells(user, [{ args: ['ids'], options: { root: 'host' } }]);
+    expect(cell?.reason).toBe('exited');
+    for (const server of servers) {
+      server.close();
+    }
   });
 });
 

@@ -136,6 +136,10 @@ export class FakeFiles implements HostFiles {
     return this.mountTable;
   }
 
+  isInReach(path: string): boolean {
+    return this.inspect(path) !== null;
+  }
+
   sockets(): readonly string[] {
     return this.boundSockets;
   }

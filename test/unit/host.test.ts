@@ -4,8 +4,9 @@ import path from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 
 import { advise, explainBlocked } from '../../lib/host/advice.js';
-import { hostFiles, parseMountInfo, parseUnixSockets } from '../../lib/host/files.js';
+import { hostFiles, parseMountInfo } from '../../lib/host/files.js';
 import { parseProbe } from '../../lib/host/probe.js';
+import { parseUnixSockets } from '../../lib/host/sockets.js';
 import type { HostFeatures } from '../../lib/host/types.js';
 import { FULL_FEATURES } from '../support/fake-host.js';
 
@@ -262,7 +263,7 @@ describe('the files of this machine', () => {
     expect(parseMountInfo(`${line}\nbroken\n`)).toEqual([{ path: '/mnt with\\space', type: 'ext3' }]);
   });
 
-  test('of the socket table are those with a path', () => {
+  test('of the socket table are those with a path, relative ones included', () => {
     const table = `Num       RefCount Protocol Flags    Type St Inode Path
 ffff8f1a: 00000002 00000000 00010000 0001 01 20001 /run/a b.sock
 ffff8f1b: 00000003 00000000 00000000 0001 03 20002
@@ -270,6 +271,6 @@ ffff8f1c: 00000002 00000000 00010000 0001 01 20003 @abstract
 ffff8f1d: 00000002 00000000 00010000 0001 01 20004 relative.sock
 ffff8f1e: 00000002 00000000 00010000 0001 01 20005 /run/a b.sock
 `;
-    expect(parseUnixSockets(table)).toEqual(['/run/a b.sock']);
+    expect(parseUnixSockets(table)).toEqual(['/run/a b.sock', 'relative.sock']);
   });
 });
