@@ -15,7 +15,7 @@ export interface Native {
 }
 
 /** kVersion of native/wire/messages.h: this side and the built parts belong together. */
-const WIRE_VERSION = 2;
+const WIRE_VERSION = 3;
 const LAUNCHER_NAME = 'cloister-launcher';
 const ARCHITECTURES: readonly string[] = ['x64', 'arm64'];
 

@@ -12,6 +12,7 @@
 
 #include "native/binding/quiet_thread.h"
 #include "native/binding/sealed_copy.h"
+#include "native/binding/umask.h"
 #include "native/linux/syscalls.h"
 #include "native/linux/uapi.h"
 #include "native/wire/messages.h"
@@ -125,6 +126,7 @@ Result<Spawned> LauncherClient::Spawn(EventSink* owner, const std::string& launc
   request.plan_in_memfd = in_memfd ? 1 : 0;
   request.stdio_count = static_cast<std::uint32_t>(stdio.size());
   request.terminal_mask = made.Value().terminal_mask;
+  request.umask = CurrentUmask();
   const Packet packet = {BytesOf(request), in_memfd ? std::span<const std::uint8_t>() : plan,
                          descriptors};
   if (std::optional<Failure> failure = SendSpawn(packet, launcher_path)) {

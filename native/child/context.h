@@ -10,6 +10,7 @@
 #include "native/plan/stages.h"
 #include "native/wire/child_messages.h"
 #include "native/wire/child_report.h"
+#include "native/wire/messages.h"
 
 namespace cloister::child {
 
@@ -48,6 +49,9 @@ struct Context {
   // Sources of the descriptors 0 to stdio_count - 1 of the command; -1 stands for the terminal.
   int stdio[wire::kStdioLimit];
   std::size_t stdio_count;
+
+  // Of the command, or wire::kKeepUmask.
+  std::uint32_t umask;
 
   // For each mount operation the tree that the launcher already cloned and id-mapped, or -1.
   int* prepared_trees;

@@ -173,6 +173,9 @@ void ExecuteCommand(CommandStart* start) noexcept {
       SetLimit(*context, plan.limits[i]);
     }
   }
+  if (context->umask != wire::kKeepUmask) {
+    sys::Call(SYS_umask, static_cast<long>(context->umask));
+  }
   Require(report, Stage::k_exec, sys::Call(SYS_chdir, sys::Arg(plan.cwd)), "chdir", plan.cwd);
   ReadBack(*context, report);
   const char* found = WantsListener(plan) ? FindCommand(plan, report) : nullptr;

@@ -177,6 +177,7 @@ void ReceivePlan(Context* context) noexcept {
                memory, arena);
     TakeStdio(context, start, descriptors, 1);
   }
+  context->umask = start.umask;
   if (start.mounts_done != (context->mounts_ahead ? 1U : 0U)) {
     Malformed(*context);
   }

@@ -105,6 +105,7 @@ void SendSpawn(int socket, int plan, int proof) {
   request.plan_size = static_cast<std::uint64_t>(status.st_size);
   request.plan_in_memfd = 1;
   request.stdio_count = 4;
+  request.umask = wire::kKeepUmask;
   const iovec part = {&request, sizeof(request)};
   if (const std::optional<Failure> failure = SendToCell(socket, &part, 1, {plan, 0, 1, 2, proof})) {
     Refuse(failure->syscall, failure->error);

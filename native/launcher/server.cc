@@ -274,6 +274,7 @@ bool Server::Dispatch(const wire::ParsedRequest& request, std::vector<UniqueFd> 
 bool Server::HandleSpawn(const wire::ParsedSpawn& spawn, std::vector<UniqueFd> fds) {
   Request request;
   request.cell = spawn.cell;
+  request.umask = spawn.umask;
   request.plan = spawn.plan;
   request.plan_size = spawn.plan_size;
   std::vector<std::uint8_t> large;
@@ -325,6 +326,9 @@ void Server::StartCell(const Request& request) {
     }
     if (cell->scratch != nullptr) {
       cell->scratch->RemoveAndWait();
+    }
+    if (std::unique_ptr<limits::CellGroup> left = cell->watch.TakeGroup()) {
+      groups_.Remove(std::move(left));
     }
     Send(MakeFailedEvent(request.cell, {Stage::k_clone, error, "epoll_ctl", ""}));
     return;

@@ -65,6 +65,7 @@ std::optional<Failure> SendStart(const Request& request, const FirstProcess& pro
   start.stdio_count = static_cast<std::uint32_t>(request.stdio.size());
   start.tree_count = CountTrees(trees);
   start.mounts_done = process.mounts_done ? 1 : 0;
+  start.umask = request.umask;
   std::vector<int> fds;
   if (request.plan_memfd.Valid()) {
     fds.push_back(request.plan_memfd.Get());
@@ -199,6 +200,11 @@ Result<std::unique_ptr<Cell>> Spawn(const Request& request, const child::Facts& 
   }
   if (failure) {
     process.Discard();
+    if (watch.Ok()) {
+      if (std::unique_ptr<limits::CellGroup> group = watch.Value().TakeGroup()) {
+        groups->Remove(std::move(group));
+      }
+    }
     if (scratch.Ok() && scratch.Value() != nullptr) {
       scratch.Value()->RemoveAndWait();
     }

@@ -18,6 +18,7 @@ struct Request {
   std::size_t plan_size = 0;
   // The plan's own memfd, where it came in one.
   UniqueFd plan_memfd;
+  std::uint32_t umask = wire::kKeepUmask;
   // Sources of the command's descriptors; an invalid one stands for the terminal.
   std::vector<UniqueFd> stdio;
 };

@@ -56,7 +56,8 @@ struct StartMessage {
   std::uint32_t tree_count;
   // The mounts of this plan are those that were made ahead.
   std::uint32_t mounts_done;
-  std::uint32_t reserved;
+  // Of the command, or kKeepUmask.
+  std::uint32_t umask;
 };
 
 inline constexpr std::size_t kTreesPerMessage = 200;

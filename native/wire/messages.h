@@ -11,7 +11,7 @@
 
 namespace cloister::wire {
 
-inline constexpr std::uint32_t kVersion = 2;
+inline constexpr std::uint32_t kVersion = 3;
 
 // Descriptor of the connection in the launcher.
 inline constexpr int kLauncherSocket = 3;
@@ -46,6 +46,9 @@ struct Header {
 // Entries of SpawnRequest::stdio that are no descriptor.
 inline constexpr std::int32_t kStdioTerminal = -1;
 
+// Instead of a mask: the one that the launcher was started with.
+inline constexpr std::uint32_t kKeepUmask = 0xffffffff;
+
 // Followed by `plan_size` bytes of plan unless `plan_in_memfd`. Descriptors: the memfd where there
 // is one, then one for each entry of the cell's stdio that is not marked in `terminal_mask`
 // (entries 0 to 2 only can be a terminal).
@@ -55,7 +58,7 @@ struct SpawnRequest {
   std::uint32_t plan_in_memfd;
   std::uint32_t stdio_count;
   std::uint32_t terminal_mask;
-  std::uint32_t reserved;
+  std::uint32_t umask;
 };
 
 struct SignalRequest {

@@ -28,7 +28,8 @@ bool ParseSpawn(const std::uint8_t* data, std::size_t size, std::size_t descript
       in_memfd ? carried == 0 && message.plan_size > 0 && message.plan_size <= kPlanLimit
                : carried == message.plan_size && message.plan_size <= kInlinePlanLimit;
   if (message.plan_in_memfd > 1 || !sizes_fit || message.stdio_count < 3 ||
-      message.stdio_count > kStdioLimit || message.terminal_mask > 7) {
+      message.stdio_count > kStdioLimit || message.terminal_mask > 7 ||
+      (message.umask > 0777 && message.umask != kKeepUmask)) {
     return false;
   }
   spawn->cell = message.header.cell;
@@ -36,6 +37,7 @@ bool ParseSpawn(const std::uint8_t* data, std::size_t size, std::size_t descript
   spawn->plan_size = message.plan_size;
   spawn->stdio_count = message.stdio_count;
   spawn->terminal_mask = message.terminal_mask;
+  spawn->umask = message.umask;
   std::size_t needed = in_memfd ? 1 : 0;
   for (std::uint32_t i = 0; i < message.stdio_count; ++i) {
     needed += spawn->IsTerminal(i) ? 0 : 1;

@@ -18,6 +18,7 @@ struct ParsedSpawn {
   std::size_t plan_size = 0;
   std::uint32_t stdio_count = 0;
   std::uint32_t terminal_mask = 0;
+  std::uint32_t umask = 0;
 
   [[nodiscard]] bool InMemfd() const { return plan == nullptr; }
   // Whether entry `index` of the command's descriptors is the terminal.

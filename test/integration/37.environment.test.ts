@@ -17,6 +17,28 @@ describe.each(USERS)('environment of a command, as %s', (user) => {
     expect(added).toEqual(expect.arrayContaining(['NAME=value with = and spaces', 'PATH=/bin', 'EMPTY=']));
   });
 
+  it('has the umask of the caller at the time of the call, without a moment of another one', async () => {
+    const masks = await inSubprocess(
+      async ({ runIsolated, workers, events, packageUrl }) => {
+        const running = [0o22, 0o77, 0, 0o27].map((mask) => {
+          process.umask(mask);
+          return runIsolated('sh', ['-c', 'umask; touch /tmp/file; stat -c %a /tmp/file']);
+        });
+        process.umask(0o177);
+        const source = `
+          const { workerData, parentPort } = require('node:worker_threads');
+          import(workerData).then(async ({ runIsolated }) =>
+            parentPort.postMessage(String((await runIsolated('sh', ['-c', 'umask'])).stdout)));
+        `;
+        const worker = new workers.Worker(source, { eval: true, workerData: packageUrl });
+        const [fromWorker] = (await events.once(worker, 'message')) as [string];
+        return [...(await Promise.all(running)).map(({ stdout }) => String(stdout)), fromWorker];
+      },
+      { user },
+    );
+    expect(masks).toEqual(['0022\n644\n', '0077\n600\n', '0000\n666\n', '0027\n640\n', '0177\n']);
+  });
+
   it('is the caller’s only when that is asked for', async () => {
     const result = await inSubprocess(
       async ({ runIsolated }) => {

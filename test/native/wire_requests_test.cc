@@ -32,6 +32,18 @@ bool Accepts(const std::vector<std::uint8_t>& bytes, std::size_t descriptors) {
   return ParseRequest(bytes.data(), bytes.size(), descriptors, &parsed);
 }
 
+CLOISTER_TEST("a spawn request carries permissions to take away, or none") {
+  SpawnRequest request = Spawn(0);
+  for (const std::uint32_t mask : {0U, 022U, 0777U, kKeepUmask}) {
+    request.umask = mask;
+    CHECK(Accepts(Bytes(&request, sizeof(request)), 3));
+  }
+  for (const std::uint32_t mask : {01000U, 07777U, kKeepUmask - 1}) {
+    request.umask = mask;
+    CHECK(!Accepts(Bytes(&request, sizeof(request)), 3));
+  }
+}
+
 CLOISTER_TEST("a spawn request carries its plan") {
   const SpawnRequest request = Spawn(10);
   const auto bytes = Bytes(&request, sizeof(request), 10);
