@@ -371,7 +371,7 @@ describe('a call that rules allow whatever its arguments', () => {
     ],
   ];
   test.each(all)('is cached: %s', (_, conditions) => {
-    const filler = Array.from({ length: 300 }, (__, index) => [
+    const filler = Array.from({ length: 300 }, (__, index): ArgCondition[] => [
       { index: 1, op: '==', value: index * 3 },
     ]);
     for (const list of [conditions, [...filler, ...conditions]]) {
