@@ -37,6 +37,10 @@ export const SYSTEM_FILES: readonly SystemFile[] = [
   { path: 'ca-certificates/extracted' },
   // Links by which one of several programs is chosen: awk, editor, java.
   { path: 'alternatives' },
+  // What Debian's Java takes from here: it does not start a program without the first.
+  ...[8, 11, 17, 21, 25].flatMap((version) =>
+    ['security', 'net.properties', 'logging.properties'].map((name) => ({ path: `java-${version}-openjdk/${name}` })),
+  ),
   { path: 'mime.types' },
   { path: 'fonts' },
 ];

@@ -93,6 +93,45 @@ const PROGRAMS: readonly { name: string; needs: string; pledge: string; command:
     command: 'java',
     args: ['-XX:+UseSerialGC', '-version'],
   },
+  {
+    name: 'java, compiling and running',
+    needs: '/usr/bin/javac',
+    // It looks whether there is IPv6.
+    pledge: `${WORK} prot_exec inet`,
+    ...bash(
+      'cd /tmp; echo "class A { public static void main(String[] a) { new Thread().start(); } }" > A.java; java -XX:+UseSerialGC -XX:TieredStopAtLevel=1 A.java',
+    ),
+  },
+  {
+    name: 'ruby',
+    needs: '/usr/bin/ruby',
+    pledge: `${WORK} prot_exec`,
+    command: 'ruby',
+    args: [
+      '-rtempfile',
+      '-rjson',
+      '-e',
+      'Thread.new { puts `echo child` }.join; Tempfile.create { |f| f << JSON.dump([1]) }',
+    ],
+  },
+  {
+    name: 'make and g++',
+    needs: '/usr/bin/g++',
+    // make sets its effective user id to what it is.
+    pledge: `${WORK} id`,
+    ...bash(
+      'cd /tmp; echo "int main() { return 0; }" > a.cc; printf "all:\\n\\tg++ -pipe -o a a.cc\\n\\t./a\\n" > Makefile; make -s',
+    ),
+  },
+  {
+    name: 'tar, gzip and install',
+    needs: '/usr/bin/gzip',
+    // Both tar and cp keep owners.
+    pledge: `${WORK} chown`,
+    ...bash(
+      'cd /tmp; echo a > a; tar czf a.tgz a; mkdir b; tar xzf a.tgz -C b; install -m 644 b/a c; cp -a b d; sha256sum -- */a',
+    ),
+  },
   { name: 'go', needs: '/usr/bin/go', pledge: WORK, command: 'go', args: ['version'] },
 ];
 

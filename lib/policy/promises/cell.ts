@@ -19,6 +19,9 @@ const R_OK = 4;
 /** asm-generic/ioctls.h; the latter: TCSETS TCSETSW TCSETSF. */
 const TIOCGPGRP = 0x540f;
 const TERMINAL_CHANGES = [0x5402, 0x5403, 0x5404];
+/** linux/fs.h, linux/prctl.h. */
+const FICLONE = 0x4004_9409;
+const PR_SET_THP_DISABLE = 41;
 const AF_UNIX = 1;
 /** SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, linux/net.h. */
 const NSCD_SOCKET = 0x8_0801;
@@ -75,6 +78,10 @@ function loaderRules(given: ReadonlySet<PledgePromise>, { violation, asked }: Ce
     rules.push(answer({ errno: 'ENOTTY' }, 'ioctl', is(1, TIOCGPGRP)));
     rules.push(...TERMINAL_CHANGES.map((request) => answer({ errno: 'EPERM' }, 'ioctl', is(1, request))));
   }
+  // cp and install ask to share blocks, and copy where the file system cannot (ioctl_ficlone(2)).
+  rules.push(answer({ errno: 'EOPNOTSUPP' }, 'ioctl', is(1, FICLONE)));
+  // Ruby's child processes ask to do without huge pages; a kernel without any says so.
+  rules.push(answer({ errno: 'EINVAL' }, 'prctl', is(0, PR_SET_THP_DISABLE)));
   if (!given.has('exec') && !asked) {
     // Nobody could tell the first from the second.
     rules.push(allow('execve'));
