@@ -173,8 +173,12 @@ void Server::CommandStarted(Cell* cell, const wire::ChildReport& report,
   event.has_terminal = fds.size() > 1 ? 1 : 0;
   event.confirmed = report.confirmed;
   Send(event, fds.size() > 1 ? std::move(fds[1]) : UniqueFd());
-  // Init waits for this before it reaps anything. If it is gone, its end is reported as such.
-  send(cell->channel.Get(), &wire::kStartSeen, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+  // Init waits for this before it reaps anything: without it, it would wait for ever. If it is
+  // gone, its end is reported as such.
+  if (send(cell->channel.Get(), &wire::kStartSeen, 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 &&
+      errno != EPIPE && errno != ECONNRESET) {
+    cell->Kill(wire::EndCause::kKilled);
+  }
   if (!cell->last_line.empty()) {
     cell->SendLastLine();
   }
