@@ -33,6 +33,8 @@ function moduleBuild() {
     entry: entry.filter((file) => existsSync(path.join(root, file))),
     format: 'esm',
     unbundle: true,
+    // Left alone, the bundler follows the module to the library's own files and puts them into dist/node_modules.
+    deps: { neverBundle: /\/zod\.js$/ },
     dts: true,
     logLevel: 'warn',
   };
