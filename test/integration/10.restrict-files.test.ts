@@ -5,8 +5,7 @@ import { inSubprocess, USERS } from '../support/in-subprocess.js';
 describe.each(USERS)('files of a process that restricts itself, as %s', (user) => {
   it('leaves each letter exactly what it stands for, in the main thread, the pool and Workers', async () => {
     const result = await inSubprocess(
-      async ({ restrictSelf, fs, workers }) => {
-        const base = fs.mkdtempSync('/tmp/cloister-restrict-');
+      async ({ restrictSelf, folder: base, fs, workers }) => {
         const letters = ['r', 'rw', 'rwc', 'w', 'c', 'rc'];
         for (const name of letters) {
           fs.mkdirSync(`${base}/${name}`);
@@ -101,8 +100,7 @@ describe.each(USERS)('files of a process that restricts itself, as %s', (user) =
 
   it('executes what has x, and nothing else', async () => {
     const result = await inSubprocess(
-      ({ restrictSelf, fs, childProcess }) => {
-        const base = fs.mkdtempSync('/tmp/cloister-restrict-');
+      ({ restrictSelf, folder: base, fs, childProcess }) => {
         fs.copyFileSync('/bin/true', `${base}/program`);
         const system = { '/usr': 'rx', '/lib': 'rx', '/lib64': 'rx', '/etc': 'r' };
         const run = (file: string) => childProcess.spawnSync(file).error?.message ?? 'ran';
@@ -119,8 +117,7 @@ describe.each(USERS)('files of a process that restricts itself, as %s', (user) =
 
   it('follows a symbolic link once, and lets nobody exchange the target afterwards', async () => {
     const result = await inSubprocess(
-      ({ restrictSelf, fs }) => {
-        const base = fs.mkdtempSync('/tmp/cloister-restrict-');
+      ({ restrictSelf, folder: base, fs }) => {
         for (const name of ['meant', 'other', 'links']) {
           fs.mkdirSync(`${base}/${name}`);
           fs.writeFileSync(`${base}/${name}/file`, name);
@@ -145,8 +142,7 @@ describe.each(USERS)('files of a process that restricts itself, as %s', (user) =
 
   it('takes 10,000 paths', async () => {
     const result = await inSubprocess(
-      ({ restrictSelf, fs }) => {
-        const base = fs.mkdtempSync('/tmp/cloister-restrict-');
+      ({ restrictSelf, folder: base, fs }) => {
         const names = Array.from({ length: 10_000 }, (_, index) => `${base}/${String(index)}`);
         for (const name of names) {
           fs.writeFileSync(name, '');
@@ -169,8 +165,7 @@ describe.each(USERS)('files of a process that restricts itself, as %s', (user) =
 
   it('narrows when called again, and never widens', async () => {
     const result = await inSubprocess(
-      ({ restrictSelf, fs }) => {
-        const base = fs.mkdtempSync('/tmp/cloister-restrict-');
+      ({ restrictSelf, folder: base, fs }) => {
         fs.mkdirSync(`${base}/a`);
         fs.mkdirSync(`${base}/b`);
         fs.writeFileSync(`${base}/a/file`, 'a');
@@ -213,8 +208,7 @@ describe.each(USERS)('files of a process that restricts itself, as %s', (user) =
 
   it('lets files be moved between directories that have c, also after a call about something else', async () => {
     const result = await inSubprocess(
-      ({ restrictSelf, fs }) => {
-        const base = fs.mkdtempSync('/tmp/cloister-restrict-');
+      ({ restrictSelf, folder: base, fs }) => {
         for (const name of ['a', 'b', 'closed']) {
           fs.mkdirSync(`${base}/${name}`);
         }

@@ -88,10 +88,9 @@ describe.each(USERS)('promises of a process for itself, as %s', (user) => {
     '$promises allows $can and no more',
     async ({ promises, can }) => {
       const deeds = await inSubprocess(
-        async ({ restrictSelf, fs, net, os, workers, childProcess, data }) => {
+        async ({ restrictSelf, folder: scratch, fs, net, os, workers, childProcess, data }) => {
           const { promises: given, deeds: list } = data as { promises: string | null; deeds: Record<string, string> };
           const dgram = process.getBuiltinModule('node:dgram');
-          const scratch = fs.mkdtempSync('/tmp/cloister-pledge-');
           fs.mkdirSync(`${scratch}/old`);
           fs.writeFileSync(`${scratch}/file`, 'x');
           fs.writeFileSync(`${scratch}/x`, 'x');

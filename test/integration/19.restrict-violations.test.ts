@@ -53,10 +53,9 @@ describe.each(USERS)('violations of a process that restricted itself, as %s', (u
     const results = await Promise.all(
       (['log', 'error'] as const).map((onViolation) =>
         inSubprocess(
-          async ({ restrictSelf, onSelfViolation, fs, waitFor, data }) => {
+          async ({ restrictSelf, onSelfViolation, folder, fs, waitFor, data }) => {
             const heard: string[] = [];
             const stop = onSelfViolation(({ syscall }) => heard.push(syscall));
-            const folder = fs.mkdtempSync('/tmp/cloister-self-');
             restrictSelf({ pledge: 'stdio rpath', onViolation: data as 'log' });
             let made = true;
             try {

@@ -4,6 +4,7 @@
  */
 
 import { execFileSync, spawn } from 'node:child_process';
+import { chownSync, mkdtempSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 import type { TestContext } from './subprocess-context.js';
@@ -64,8 +65,20 @@ export async function inSubprocess<T>(body: Body<T>, options: SubprocessOptions 
 
 /** As inSubprocess, for a piece that may end in any way. */
 export async function runSubprocess<T>(body: Body<T>, options: SubprocessOptions = {}): Promise<SubprocessEnd> {
+  const folder = mkdtempSync('/tmp/cloister-piece-');
+  try {
+    return await runPiece(body, options, folder);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function runPiece<T>(body: Body<T>, options: SubprocessOptions, folder: string): Promise<SubprocessEnd> {
+  if ((options.user ?? USERS[0]) === 'nobody') {
+    chownSync(folder, NOBODY, NOBODY);
+  }
   const [command, args] = commandLine(options);
-  const child = spawn(command, [...args, RUNNER, body.toString(), JSON.stringify(options.data ?? null)], {
+  const child = spawn(command, [...args, RUNNER, body.toString(), JSON.stringify(options.data ?? null), folder], {
     cwd: ROOT,
     env: {
       PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',

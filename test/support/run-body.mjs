@@ -4,9 +4,9 @@ import { closeSync, writeSync } from 'node:fs';
 import { makeContext } from './subprocess-context.mjs';
 
 const REPORT = 3;
-const [, , body, data] = process.argv;
+const [, , body, data, folder] = process.argv;
 
-const context = await makeContext(JSON.parse(data));
+const context = await makeContext(JSON.parse(data), folder);
 const value = await (0, eval)(`(${body})`)(context);
 const text = Buffer.from(JSON.stringify({ value: value ?? null }));
 for (let offset = 0; offset < text.length; ) {

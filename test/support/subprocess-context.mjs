@@ -11,11 +11,12 @@ import * as streams from 'node:stream/promises';
 import * as timers from 'node:timers/promises';
 import * as workers from 'node:worker_threads';
 
-export async function makeContext(data) {
+export async function makeContext(data, folder) {
   const cloister = await import('cloister');
   return {
     ...cloister,
     data,
+    folder,
     archive: (specifier = 'cloister/archive') => import(specifier),
     packageUrl: import.meta.resolve('cloister'),
     childProcess,

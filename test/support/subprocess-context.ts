@@ -28,6 +28,8 @@ type Cloister = typeof import('../../lib/index.js');
 export interface TestContext extends Cloister {
   /** Of SubprocessOptions. */
   data: unknown;
+  /** An empty directory under /tmp, owned by the user, removed after the piece: one that has restricted itself cannot do that. */
+  folder: string;
   /** cloister/archive, or a copy of it. */
   archive(specifier?: string): Promise<typeof import('../../lib/archive.js')>;
   /** For a Worker's own import. */
