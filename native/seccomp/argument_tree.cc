@@ -1,6 +1,7 @@
 #include "native/seccomp/argument_tree.h"
 
 #include <algorithm>
+#include <bit>
 #include <map>
 #include <utility>
 
@@ -19,6 +20,20 @@ constexpr std::uint64_t kNodeCost = 150;
 
 Subject SubjectOf(Word word, std::uint32_t mask) {
   return {ArgumentOffset(word.argument, word.high), mask};
+}
+
+// The smallest value from `start` on that has no bit outside of the mask; one below `start` when
+// there is none.
+std::uint32_t FirstWithin(std::uint32_t mask, std::uint32_t start) {
+  const std::uint32_t outside = start & ~mask;
+  if (outside == 0) {
+    return start;
+  }
+  // What has `start`'s bits above the highest one outside is smaller: the next value differs there,
+  // and has no bit below.
+  const std::uint32_t below = (std::bit_floor(outside) << 1) - 1;
+  const std::uint32_t above = mask & ~below;
+  return (((start & ~below) | ~above) + 1) & above;
 }
 
 // Keeps of a rule what the residues leave. False when it can no longer match.
@@ -214,18 +229,14 @@ NodeId ArgumentTree::DecideByRanges(const State& state, const Facts& facts, Word
   std::vector<Piece> pieces;
   for (std::size_t i = 0; i < starts.size() && !exhausted_; ++i) {
     const std::uint32_t last = i + 1 < starts.size() ? starts[i + 1] - 1 : kAllBits;
-    // The smallest value from `start` on that the mask lets through.
-    std::uint32_t value = starts[i];
+    const std::uint32_t value = FirstWithin(mask, starts[i]);
+    if (value < starts[i] || value > last) {
+      // No such value: the piece belongs to whatever is below it.
+      pieces.back().last = last;
+      continue;
+    }
     bool single = value == last;
     if (mask != kAllBits) {
-      if ((value & ~mask) != 0) {
-        value = ((value | ~mask) + 1) & mask;
-        if (value < starts[i] || value > last) {
-          // No such value: it belongs to whatever is below it.
-          pieces.back().last = last;
-          continue;
-        }
-      }
       const std::uint32_t next = ((value | ~mask) + 1) & mask;
       single = next <= value || next > last;
     }
