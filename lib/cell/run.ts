@@ -39,6 +39,10 @@ async function collect(child: CellProcess, request: RunRequest): Promise<RunResu
   const outcome: Outcome = await child.outcome;
   await Promise.race([closed, silence([stdout, stderr])]);
   const failed = inputError();
+  if (request.input instanceof Readable) {
+    // The pipeline does so as well, but only once it has heard of the end: nothing of the call goes on after it.
+    request.input.destroy();
+  }
   if (failed !== null) {
     throw failed;
   }
