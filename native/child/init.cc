@@ -268,11 +268,18 @@ std::uint64_t Microseconds(const timeval& time) noexcept {
          static_cast<std::uint64_t>(time.tv_usec);
 }
 
+// Whether process 1 has children, ended or not: who is orphaned becomes one.
+bool HasChildren() noexcept {
+  siginfo_t info = {};
+  return sys::Call(SYS_waitid, P_ALL, 0, sys::Arg(&info), WEXITED | WNOHANG | WNOWAIT | __WALL,
+                   0) == 0;
+}
+
 // What the command left behind. The end of process 1 would end it as well, but the kernel reaps
 // without counting then: its processor time would be nobody's.
 void EndOthers() noexcept {
   // Where this is not process 1 of a pid namespace, "all" would be the host's.
-  if (sys::Call(SYS_getpid) != 1 || sys::Call(SYS_kill, -1, SIGKILL) != 0) {
+  if (sys::Call(SYS_getpid) != 1 || !HasChildren() || sys::Call(SYS_kill, -1, SIGKILL) != 0) {
     return;
   }
   for (;;) {
