@@ -20,7 +20,8 @@ export function report(result: RestrictResult, { abi }: LandlockKernel, missing:
       : null,
     seccomp: result.filters === 0 ? null : { filters: result.filters, instructions: result.instructions },
     namespaces: [],
-    rootFileSystem: result.handledFs === 0 ? 'unrestricted' : 'landlock',
+    // Moving alone is handled where the domain is about something else.
+    rootFileSystem: (result.handledFs & ~FS_MASKS.refer) === 0 ? 'unrestricted' : 'landlock',
     cgroup: null,
     capabilities: CAPABILITIES.filter((_, bit) => ((result.capabilities >> BigInt(bit)) & 1n) !== 0n),
     threads: result.threads,

@@ -76,7 +76,7 @@ function restrict(
   watch: Watch | null,
 ): Enforcement {
   const { rights: wanted, missing } = downgrade(wishOf(self), kernel);
-  const rights = withMoving(wanted, kernel);
+  const rights = withMoving(wanted, self, kernel);
   const signals = rights.scoped.includes('signal') ? 'any' : { pid: process.pid };
   const filter = selfFilter(self, native, { signals, watched: watch !== null });
   const handles = [rights.handledFs, rights.handledNet, rights.scoped].some((names) => names.length > 0);
@@ -181,15 +181,25 @@ function grantFiles(context: GrantContext, { unveil, pledge }: SelfPolicy, missi
 }
 
 /**
- * Where an earlier domain restricts files, a further one forbids moving them between directories even if it restricts ports alone, unless it
- * grants that. Under a filter the root directory could not be opened for such a rule.
+ * Any domain forbids moving files between directories unless it handles and grants that. Where an earlier domain restricts files, one for ports
+ * alone grants it for that reason. And where nothing else makes a domain, one that handles just that is made for its own sake: whoever is in a domain
+ * cannot reach the memory of a process outside of it, by ptrace(2) or by /proc/PID/mem, which a filter cannot tell from other files. Under an
+ * earlier filter the root directory could not be opened for such a rule.
  */
-function withMoving(rights: LandlockRights, { abi, handledFs, filters }: LandlockState): LandlockRights {
+function withMoving(
+  rights: LandlockRights,
+  { pledge, onViolation }: SelfPolicy,
+  { abi, handledFs, filters }: LandlockState,
+): LandlockRights {
+  if (rights.handledFs.length > 0 || filters !== 0 || abi < FS_RIGHTS.refer.abi) {
+    return rights;
+  }
   const others = rights.handledNet.length + rights.scoped.length > 0;
-  return rights.handledFs.length === 0 && others && handledFs !== 0 && filters === 0 && abi >= FS_RIGHTS.refer.abi
-    ? { ...rights, handledFs: ['refer'] }
-    : rights;
+  const opensAnything = onViolation !== 'log' && pledge !== null && OPENING.some((promise) => pledge.includes(promise));
+  return (others ? handledFs !== 0 : opensAnything) ? { ...rights, handledFs: ['refer'] } : rights;
 }
+
+const OPENING = ['rpath', 'wpath'] as const;
 
 function createRuleset(native: RestrictFunctions, rights: LandlockRights): number {
   return translated('cannot create a Landlock ruleset', () =>

@@ -251,4 +251,34 @@ describe.each(USERS)('promises of a process for itself, as %s', (user) => {
       rmSync(`${elsewhere}-old`, { force: true });
     }
   });
+
+  it('cannot look into other processes by /proc with rpath and wpath, and moves files as before', async () => {
+    const attempts = await Promise.all(
+      [null, 'stdio rpath wpath cpath'].map((given) =>
+        inSubprocess(
+          async ({ restrictSelf, fs, childProcess, failureOf, folder, data }) => {
+            const other = childProcess.spawn('/bin/sleep', ['20'], { stdio: 'ignore' });
+            fs.mkdirSync(`${folder}/a`);
+            fs.mkdirSync(`${folder}/b`);
+            fs.writeFileSync(`${folder}/a/file`, '');
+            const enforcement =
+              data === null ? null : restrictSelf({ pledge: data as string, scope: false, onViolation: 'error' });
+            const about = (name: string) => `/proc/${String(other.pid)}/${name}`;
+            const looked = {
+              memory: (await failureOf(() => fs.closeSync(fs.openSync(about('mem'), 'r+'))))?.code,
+              environment: (await failureOf(() => fs.readFileSync(about('environ'))))?.code,
+              own: (await failureOf(() => fs.readFileSync('/proc/self/environ')))?.code,
+              moved: (await failureOf(() => fs.renameSync(`${folder}/a/file`, `${folder}/b/file`)))?.code,
+              root: enforcement?.rootFileSystem,
+            };
+            other.unref();
+            setTimeout(() => process.exit(), 50);
+            return looked;
+          },
+          { user, data: given },
+        ),
+      ),
+    );
+    expect(attempts).toEqual([{}, { memory: 'EACCES', environment: 'EACCES', root: 'unrestricted' }]);
+  });
 });
