@@ -163,4 +163,6 @@ export interface CloisterAddon extends RestrictFunctions {
   cellProof(): { text: Uint8Array; confirmed: ConfirmedState } | null;
   /** Another number after every change of this process's mounts (proc_pid_mountinfo(5)). */
   mountGeneration(): number;
+  /** flock(2) on an open file, without waiting. False when somebody else has it. Dropped with the descriptor, however this process ends. Throws NativeFailure. */
+  lockFile(descriptor: number, exclusive: boolean): boolean;
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "native/binding/convert.h"
+#include "native/binding/file_lock.h"
 #include "native/binding/launcher_client.h"
 #include "native/binding/launcher_process.h"
 #include "native/binding/mount_table.h"
@@ -60,6 +61,7 @@ void Environment::Register(Napi::Env env, Napi::Object exports) {
   add("resizeTerminal", ResizeTerminal);
   add("probe", Probe);
   add("mountGeneration", Mounts);
+  add("lockFile", LockFile);
   napi_add_env_cleanup_hook(env, TearDown, self);
 }
 
