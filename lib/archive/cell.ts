@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 
 import { aborted, onAbort, reasonOf } from '../cell/abort.js';
 import { abortError } from '../cell/failure.js';
-import { spawnIsolated } from '../cell/spawn.js';
+import { spawnCell } from '../cell/spawn.js';
 import { CloisterError, errnoName, notFound } from '../errors.js';
 import type { ArchiveLimits, ArchiveRequest } from '../policy/archive-options.js';
 import type { IsolatedProcess, Mount, Outcome, SpawnOptions } from '../policy/types.js';
@@ -54,6 +54,8 @@ export interface UnpackJob {
   readonly request: ArchiveRequest;
   readonly task: Omit<Task, 'format' | 'limits' | 'place'>;
   readonly archive: number;
+  /** Further descriptors, from FIRST_LAYER on. */
+  readonly layers?: readonly number[];
   /** Where the cell may write. */
   readonly output: HeldDirectory | null;
   /** It takes names away again: its filter allows that. Default false. */
@@ -75,7 +77,7 @@ export async function runUnpacker(job: UnpackJob): Promise<Unpacked> {
   const { command } = nodeFiles();
   const heap = Math.max(16, Math.floor((request.limits.memory * HEAP_SHARE) / MEBIBYTE));
   const args = [`--max-old-space-size=${heap}`, '--no-deprecation', INSIDE, JSON.stringify(words)];
-  const child = spawnIsolated(command, args, spawnOptions(job));
+  const child = spawnCell(command, args, spawnOptions(job));
   const reports = new ReportReader(request.onProgress);
   const outcome = await follow(child, reports, job);
   if (aborted(request.signal)) {
@@ -118,7 +120,7 @@ async function follow(child: IsolatedProcess, reports: ReportReader, { request, 
 }
 
 /** Everything that the cell has; what is not named here is not there. */
-function spawnOptions({ request, archive, output, removes = false }: UnpackJob): SpawnOptions {
+function spawnOptions({ request, archive, output, layers = [], removes = false }: UnpackJob): SpawnOptions {
   const { files, libraryPath } = nodeFiles();
   const mounts: Mount[] = [{ type: 'bind', source: PROGRAM, target: INSIDE, executable: false }];
   if (output !== null) {
@@ -130,9 +132,9 @@ function spawnOptions({ request, archive, output, removes = false }: UnpackJob):
     mounts,
     env: { LD_LIBRARY_PATH: libraryPath, TZ: timeZone(), UV_THREADPOOL_SIZE: '1', NODE_DISABLE_COLORS: '1' },
     // The archive is a descriptor: there is no path to it, and it can be read and nothing else.
-    stdio: [archive, 'pipe', 'pipe'],
+    stdio: [archive, 'pipe', 'pipe', ...layers],
     seccomp: unpackerFilter(removes),
-    limits: limitsOf(request.limits),
+    limits: { ...limitsOf(request.limits), openFiles: OPEN_FILES + layers.length },
   };
 }
 
@@ -143,7 +145,6 @@ function limitsOf({ memory, wallTime, fileSize }: ArchiveLimits): NonNullable<Sp
     fileSize,
     output: MOST_OUTPUT,
     processes: PROCESSES,
-    openFiles: OPEN_FILES,
     scratch: SCRATCH,
   };
 }

@@ -16,9 +16,10 @@ function refuse(syscalls: readonly string[], errno = 'EPERM', args?: SeccompRule
 }
 
 /** A file without a name takes space that nobody sees until its last descriptor is closed. */
-const REMOVAL = refuse(['unlink', 'unlinkat', 'rmdir', 'rename', 'renameat', 'renameat2']);
+const REMOVAL = refuse(['unlink', 'unlinkat', 'rmdir']);
 
 const ALWAYS: readonly SeccompRule[] = [
+  refuse(['rename', 'renameat', 'renameat2']),
   ...['open', 'openat'].map((name, index) =>
     refuse([name], 'EOPNOTSUPP', [{ index: index === 0 ? 1 : 2, op: '&==', mask: TMPFILE, value: TMPFILE }]),
   ),
@@ -37,7 +38,7 @@ const ALWAYS: readonly SeccompRule[] = [
   refuse(['socket', 'socketpair']),
 ];
 
-/** `removes`: the unpacker takes names away again; one of archives only makes them. */
+/** `removes`: the unpacker takes names away again, as that of an image's layers does; one of archives only makes them. */
 export function unpackerFilter(removes: boolean): SeccompPolicy {
   return { defaultAction: 'allow', rules: [...(removes ? [] : [REMOVAL]), ...ALWAYS] };
 }

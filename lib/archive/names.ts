@@ -56,6 +56,20 @@ export function nameProblem(name: string): string | null {
   return textProblem(name);
 }
 
+/**
+ * What is wrong with one name in a layer of an image. Only what has no place on disk or in a line of a report: names in a root file system are for its own
+ * programs, and have backslashes (units of systemd) that no archive from a stranger needs.
+ */
+export function layerNameProblem(name: string): string | null {
+  if (CONTROL.test(name)) {
+    return 'has a control character in its name';
+  }
+  if (name.includes(REPLACEMENT) || HALF.test(name)) {
+    return 'has a name that is not UTF-8';
+  }
+  return Buffer.byteLength(name) > LONGEST_NAME ? `has a name longer than ${LONGEST_NAME} bytes` : null;
+}
+
 /** What is wrong with the text of a symbolic link, apart from where it leads. */
 export function targetProblem(target: string): string | null {
   if (target === '') {

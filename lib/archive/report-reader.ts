@@ -123,10 +123,17 @@ function isNumberOrNull(value: unknown): value is number | null {
   return value === null || Number.isFinite(value);
 }
 
-function readDone({ format, entries, bytes }: Readonly<Record<string, unknown>>): Last | null {
-  return isCount(entries) && isCount(bytes) && ARCHIVE_FORMATS.includes(format as ArchiveFormat)
-    ? { type: 'done', format: format as ArchiveFormat, entries, bytes }
+function readDone({ format, entries, bytes, digests }: Readonly<Record<string, unknown>>): Last | null {
+  return isCount(entries) &&
+    isCount(bytes) &&
+    ARCHIVE_FORMATS.includes(format as ArchiveFormat) &&
+    (digests === undefined || isDigests(digests))
+    ? { type: 'done', format: format as ArchiveFormat, entries, bytes, digests }
     : null;
+}
+
+function isDigests(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((text) => typeof text === 'string' && /^[0-9a-f]{64}$/u.test(text));
 }
 
 function readFailure({ kind, message, entry, errno, syscall }: Readonly<Record<string, unknown>>): Failure | null {

@@ -12,6 +12,8 @@ export interface EntryHead {
   readonly mode: number | null;
   /** Milliseconds since 1970. */
   readonly mtime: number | null;
+  /** It has file capabilities (capabilities(7)). */
+  readonly privileged?: boolean;
   /** Of links, only decoded. */
   readonly target?: string;
 }

@@ -13,12 +13,16 @@ import { ArchiveFile } from './archive-file.js';
 import { Budget } from './budget.js';
 import { decompress } from './decompress.js';
 import { detectFormat } from './detect.js';
+import { unpackLayers } from './layers.js';
 import { Lister } from './lister.js';
+import { PartsWriter } from './parts.js';
 import { Refusal } from './refusal.js';
 import { Reporter } from './reporter.js';
 import { readTar } from './tar.js';
 import { TreeWriter } from './tree-writer.js';
 import { readZip } from './zip.js';
+
+type Sink = TreeWriter | PartsWriter | Lister;
 
 const reporter = new Reporter();
 
@@ -26,6 +30,11 @@ async function main(task: Task): Promise<void> {
   if (task.place !== null) {
     process.chdir(OUTPUT);
     assertPlace(task.place);
+  }
+  if (task.image !== undefined) {
+    process.umask(0);
+    reporter.last(await unpackLayers(task, task.image, reporter));
+    return;
   }
   const archive = new ArchiveFile(ARCHIVE_DESCRIPTOR);
   const budget = new Budget(task.limits, archive.size);
@@ -44,12 +53,13 @@ async function main(task: Task): Promise<void> {
   reporter.last({ type: 'done', format, entries: sink.entries, bytes: sink.bytes });
 }
 
-function makeSink({ mode, onUnsafe, umask }: Task, admission: Admission): TreeWriter | Lister {
+function makeSink({ mode, onUnsafe, umask }: Task, admission: Admission): Sink {
   if (mode === 'list') {
     return new Lister(admission, reporter);
   }
   process.umask(umask);
-  return new TreeWriter(admission, reporter, { skipUnsafe: onUnsafe === 'skip', umask });
+  const writer = new TreeWriter(admission, reporter, { skipUnsafe: onUnsafe === 'skip', umask });
+  return mode === 'parts' ? new PartsWriter(writer) : writer;
 }
 
 /**
@@ -63,12 +73,7 @@ function assertPlace(place: string): void {
   }
 }
 
-async function read(
-  format: ArchiveFormat,
-  archive: ArchiveFile,
-  sink: TreeWriter | Lister,
-  budget: Budget,
-): Promise<void> {
+async function read(format: ArchiveFormat, archive: ArchiveFile, sink: Sink, budget: Budget): Promise<void> {
   const progress = (part: number): void => {
     reporter.progress(sink.seen, sink.bytes, archive.size === 0 ? 1 : part / archive.size);
   };

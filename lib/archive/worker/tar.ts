@@ -9,6 +9,9 @@ const MODE_BITS = 0o7777;
 /** Milliseconds on both sides of 1970 that any file system's time can hold. */
 const FARTHEST_TIME = 8.64e15;
 
+/** Of a file, as an extended attribute in a pax header. */
+const CAPABILITIES = 'SCHILY.xattr.security.capability';
+
 const OTHER_KINDS: Readonly<Record<string, string>> = {
   'character-device': 'a character device',
   'block-device': 'a block device',
@@ -52,7 +55,7 @@ function readHeader(header: TarEntry): EntryHead {
   switch (type) {
     case 'file':
     case 'contiguous-file':
-      return fileOrDirectory(common);
+      return { ...fileOrDirectory(common), privileged: CAPABILITIES in pax };
     case 'directory':
       return { ...common, size: 0, kind: 'directory' };
     case 'symlink':

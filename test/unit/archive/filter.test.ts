@@ -50,7 +50,8 @@ describe('the filter of the unpacker', () => {
 test('an unpacker that takes names away again may do so, and nothing else more', () => {
   const program = compile({ ...unpackerFilter(true), architectures: ['x86_64'] });
   const answer = (syscall: string): unknown => named(program.evaluate({ arch: 'x86_64', syscall }).action);
-  expect(['unlink', 'rmdir', 'rename', 'mknod'].map(answer)).toEqual(['allow', 'allow', 'allow', { errno: 'EPERM' }]);
+  const refused = { errno: 'EPERM' };
+  expect(['unlink', 'rmdir', 'rename', 'mknod'].map(answer)).toEqual(['allow', 'allow', refused, refused]);
 });
 
 test('the filter is one for machines that lack the older calls, too', () => {
