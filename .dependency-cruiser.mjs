@@ -13,6 +13,7 @@ const modules = {
   cell: { may: ['policy', 'plan', 'filter', 'host', 'native', 'errors', 'util'] },
   isolate: { may: ['cell', 'restrict', 'policy', 'errors', 'util'] },
   archive: { may: ['cell', 'policy', 'errors', 'util'] },
+  image: { may: ['archive', 'cell', 'policy', 'host', 'native', 'errors', 'util'] },
 };
 
 /** A module is a folder of lib/, a file of that name beside it, or both. */

@@ -14,6 +14,8 @@ packages=(
   util-linux procps libcap2-bin e2fsprogs
   # Tests of cloister/archive: archives as other programs make and unpack them.
   unzip zip libarchive-tools zstd xz-utils bzip2
+  # Tests of images: a root file system in one file, and a tree of Debian.
+  busybox-static debootstrap
   # Benchmarks compare with it.
   bubblewrap
 )

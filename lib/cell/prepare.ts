@@ -10,10 +10,10 @@ import { loadNative } from '../native/binding.js';
 import { commandPaths } from '../plan/command.js';
 import { Planner } from '../plan/compile.js';
 import type { Plan } from '../plan/types.js';
-import { parseEntry, parseRun, parseSpawn } from '../policy/parse.js';
+import { parseEntry, parseSpawn } from '../policy/parse.js';
 import { hostArch } from '../policy/syscalls/arch.js';
 import type { Enforcement, PledgePromise } from '../policy/types.js';
-import type { RunRequest, SpawnRequest } from '../policy/valid.js';
+import type { SpawnRequest } from '../policy/valid.js';
 import type { Advice } from './failure.js';
 
 /** A cell that is decided and not started. */
@@ -31,14 +31,9 @@ export interface CellStart<Request extends SpawnRequest = SpawnRequest> {
   readonly advice: Advice;
 }
 
-/** The arguments of spawnIsolated, in either form. Throws what parseSpawn and Planner.compile throw. */
+/** The arguments of spawnIsolated for a root that is there. Throws what parseSpawn and Planner.compile throw. */
 export function prepareSpawn(command: unknown, args: unknown, options?: unknown): CellStart {
   return decide(parseSpawn(command, args, options));
-}
-
-/** The arguments of runIsolated. */
-export function prepareRun(command: unknown, args: unknown, options?: unknown): CellStart<RunRequest> {
-  return decide(parseRun(command, args, options));
 }
 
 /** The policy of enterCell, for a program and its arguments. */
@@ -64,7 +59,8 @@ function currentPlanner(host: HostInfo): Planner {
   return planner.value;
 }
 
-function decide<Request extends SpawnRequest>(request: Request): CellStart<Request> {
+/** Plans a valid request. Throws what Planner.compile throws. */
+export function decide<Request extends SpawnRequest>(request: Request): CellStart<Request> {
   const host = hostInfo();
   const { listener } = host.features;
   const { plan, filtering, enforcement, workDirectories } = currentPlanner(host).compile(request, (shared) =>

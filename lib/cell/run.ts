@@ -1,29 +1,13 @@
-/** runIsolated: run to the end and collect. */
+/** From a process object to a result: run to the end and collect. */
 
 import { finished, pipeline, Readable } from 'node:stream';
 
-import type { Outcome, RunOptions, RunResult } from '../policy/types.js';
+import type { Outcome, RunResult } from '../policy/types.js';
 import type { RunRequest } from '../policy/valid.js';
-import { cellChannel } from './channel.js';
-import { prepareRun } from './prepare.js';
-import { CellProcess } from './process.js';
+import type { CellProcess } from './process.js';
 
-/**
- * Runs a program in a cell to its end and collects what it wrote. What the program did, a non-zero exit code or a signal included, is the result; the promise
- * rejects where the program could not be started, where `input` is a stream that fails, or with Node's ERR_STRING_TOO_LONG where the output does not fit into a
- * string (512 MiB): `limits.output` bounds it, and without it the caller's memory does. The cell's end is the end: a process outside that was sent one of the
- * pipes is not waited for.
- *
- * @param command - As for spawnIsolated.
- * @param options - As for spawnIsolated, and `input`, `encoding`.
- */
-export async function runIsolated(command: string, args?: readonly string[], options?: RunOptions): Promise<RunResult> {
-  const start = prepareRun(command, args, options);
-  const child = new CellProcess(start, cellChannel());
-  return await collect(child, start.request);
-}
-
-async function collect(child: CellProcess, request: RunRequest): Promise<RunResult> {
+/** Waits for the end of a cell that was just started. Rejects where it could not be, or where `input` is a stream that fails. */
+export async function collect(child: CellProcess, request: RunRequest): Promise<RunResult> {
   const { stdout, stderr } = child;
   const output = gather(stdout);
   // Of a terminal both are the one stream.

@@ -1,6 +1,6 @@
 /** The tree that a cell starts from: its root, and the mounts that every cell has. */
 
-import { notFound } from '../errors.js';
+import { notFound, unsupported } from '../errors.js';
 import type { HostFile } from '../host/types.js';
 import type { CellPolicy, ValidRoot } from '../policy/valid.js';
 import { isWithin, join } from '../util/paths.js';
@@ -56,6 +56,13 @@ function rootNode(context: PlanContext, { limits }: CellPolicy, root: ValidRoot)
   }
   requireReach(context, source, writable !== false);
   if (writable === 'discard') {
+    if (!context.features.overlay) {
+      throw unsupported(
+        "root: {directory, writable: 'discard'}",
+        'no overlay can be mounted here',
+        'Linux 5.11 allows it in a user namespace; else copy the directory, and let the copy be written to',
+      );
+    }
     const { mount, view } = discardingOverlay([source], limits.scratch, context.idMapped);
     return { root: mountedRoot(mount, view), needsStage: true };
   }

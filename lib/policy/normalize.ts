@@ -16,7 +16,7 @@ export interface Normalized {
   readonly issues: readonly PolicyIssue[];
 }
 
-/** Only for a policy without unbuilt parts: their members have no place in the result. */
+/** Only for a policy without unbuilt parts, and with the tree of an image in the place of the image: those have no place in the result. */
 export function normalizePolicy(policy: ParsedPolicy, caller: Caller): Normalized {
   const context: Context = { caller, issues: [] };
   const limits = normalizeLimits(policy.limits ?? {});
@@ -89,6 +89,11 @@ interface Context {
 }
 
 function hostPath({ caller }: Context, path: string): string {
+  return hostPathOf(caller, path);
+}
+
+/** Absolute: relative to the caller's working directory, or to his home with `~`. */
+export function hostPathOf(caller: Caller, path: string): string {
   return path.startsWith('/') ? resolveFrom('/', '/', path) : resolveFrom(caller.cwd(), caller.home(), path);
 }
 

@@ -5,11 +5,12 @@
 
 import * as z from './zod.js';
 
-import { CloisterError, type PolicyIssue, policyError } from '../errors.js';
+import { bug, CloisterError, type PolicyIssue, policyError, unsupported } from '../errors.js';
 import { type Caller, currentCaller } from './caller.js';
 import { conflicts } from './conflicts.js';
+import { type ImageCall, type ImageFound, withImage } from './image-defaults.js';
 import { describe, translate } from './issues.js';
-import { normalizePolicy, normalizeStdio } from './normalize.js';
+import { hostPathOf, normalizePolicy, normalizeStdio } from './normalize.js';
 import { type ParsedOptions, policyFileSchema, policySchema, runOptionsSchema, spawnOptionsSchema } from './schema.js';
 import type { Schema } from './schema-parts.js';
 import { Snapshot, withoutPrototypes } from './snapshot.js';
@@ -18,27 +19,41 @@ import { unbuiltError } from './unbuilt.js';
 import type { RunRequest, SpawnRequest } from './valid.js';
 
 /**
- * The arguments of spawnIsolated, in either of its two forms.
+ * The arguments of spawnIsolated, in either of its two forms. With an image as root, what remains to be completed by what the image says.
  *
  * @throws ERR_CLOISTER_POLICY with every issue; ERR_CLOISTER_UNSUPPORTED for parts that this version does not have.
  */
+export function parseSpawnCall(
+  command: unknown,
+  args: unknown,
+  options: unknown,
+  caller: Caller = currentCaller(),
+): SpawnRequest | ImageCall {
+  return parseCall(command, args, options, spawnOptionsSchema, caller);
+}
+
+/** The arguments of runIsolated. Throws as parseSpawnCall does. */
+export function parseRunCall(
+  command: unknown,
+  args: unknown,
+  options: unknown,
+  caller: Caller = currentCaller(),
+): RunRequest | ImageCall {
+  return parseCall(command, args, options, runOptionsSchema, caller);
+}
+
+/** As parseSpawnCall, where the root is no image. */
 export function parseSpawn(
   command: unknown,
   args: unknown,
   options: unknown,
   caller: Caller = currentCaller(),
 ): SpawnRequest {
-  return parseCall(command, args, options, spawnOptionsSchema, caller);
-}
-
-/** The arguments of runIsolated. Throws as parseSpawn does. */
-export function parseRun(
-  command: unknown,
-  args: unknown,
-  options: unknown,
-  caller: Caller = currentCaller(),
-): RunRequest {
-  return parseCall(command, args, options, runOptionsSchema, caller);
+  const request = parseSpawnCall(command, args, options, caller);
+  if ('image' in request) {
+    throw bug('an image was to be a root before it was unpacked');
+  }
+  return request;
 }
 
 /** The argument of enterCell, for the program that is to be run again. Throws as parseSpawn does. */
@@ -49,6 +64,10 @@ export function parseEntry(
   caller: Caller = currentCaller(),
 ): SpawnRequest {
   const request = parseCall(command, args, policy, policySchema, caller);
+  if ('image' in request) {
+    const reason = 'it runs this very program again, which is not in the image';
+    throw unsupported('root: {image} in enterCell', reason, 'start a program of the image with spawnIsolated');
+  }
   if (request.policy.limits.output !== null) {
     const message = 'cannot be held by enterCell: the program keeps its own standard output, which nobody counts';
     throw policyError([{ code: 'conflict', path: 'limits.output', message }]);
@@ -78,21 +97,44 @@ function parseCall(
   options: unknown,
   schema: Schema<ParsedOptions>,
   caller: Caller,
-): RunRequest {
+): RunRequest | ImageCall {
   const shifted = options === undefined && typeof args === 'object' && args !== null && !Array.isArray(args);
   const given = shifted ? args : options;
   const issues: PolicyIssue[] = [];
-  const program = parseCommand(command, issues);
-  const words = parseArguments(shifted ? undefined : args, issues);
   const snapshot = new Snapshot();
-  const parsed = validate(snapshot, snapshot.take(given === undefined ? {} : given), schema, issues);
+  const copy = snapshot.take(given === undefined ? {} : given);
+  const program = parseCommand(command, issues, hasImage(copy));
+  const words = parseArguments(shifted ? undefined : args, issues);
+  const parsed = validate(snapshot, copy, schema, issues);
   const unbuilt = unbuiltError(parsed);
   if (unbuilt !== null) {
     throw unbuilt;
   }
-  const { policy, issues: more } = normalizePolicy(parsed, caller);
-  if (more.length > 0) {
-    throw policyError(more);
+  const { root } = parsed;
+  if (typeof root !== 'object' || !('image' in root)) {
+    return makeRequest(program, words, parsed, caller);
+  }
+  // Whatever is wrong with the rest is told at once: the tree of the image has no part in it.
+  makeRequest(program, words, { ...parsed, root: 'empty' }, caller);
+  return {
+    image: hostPathOf(caller, root.image),
+    reference: root.reference,
+    command: program,
+    args: words,
+    stdio: normalizeStdio(parsed.stdio),
+    signal: parsed.signal,
+    pty: parsed.pty ?? null,
+    complete: (found: ImageFound) => {
+      const { command: own, args: rest, options: completed } = withImage(program, words, parsed, found, caller);
+      return makeRequest(own, rest, completed, caller);
+    },
+  };
+}
+
+function makeRequest(program: string, words: readonly string[], parsed: ParsedOptions, caller: Caller): RunRequest {
+  const { policy, issues } = normalizePolicy(parsed, caller);
+  if (issues.length > 0) {
+    throw policyError(issues);
   }
   return {
     command: program,
@@ -105,6 +147,12 @@ function parseCall(
     input: parsed.input,
     encoding: parsed.encoding ?? 'utf8',
   };
+}
+
+/** Of options that may be anything: whether a command of '' would be the image's own. */
+function hasImage(options: unknown): boolean {
+  const root: unknown = typeof options === 'object' && options !== null && 'root' in options ? options.root : undefined;
+  return typeof root === 'object' && root !== null && 'image' in root;
 }
 
 /** The parsed value, or an error with `earlier`, the snapshot's issues and the schema's. */
@@ -132,12 +180,12 @@ export function validate<Output>(
   throw new CloisterError(error.message, { code: 'ERR_CLOISTER_POLICY', issues: error.issues, cause: snapshot.cause });
 }
 
-function parseCommand(command: unknown, issues: PolicyIssue[]): string {
+function parseCommand(command: unknown, issues: PolicyIssue[], mayBeEmpty: boolean): string {
   if (typeof command !== 'string') {
     issues.push({ code: 'wrong-type', path: 'command', message: `must be a string, not ${describe(command)}` });
     return '';
   }
-  if (command === '') {
+  if (command === '' && !mayBeEmpty) {
     issues.push({ code: 'out-of-range', path: 'command', message: 'is empty' });
   }
   issues.push(...textIssues(command, 'command'));

@@ -23,6 +23,11 @@ export interface Enforcement {
   threads?: number;
   /** Which mechanism holds each limit that was asked for. */
   limits?: Record<string, LimitMechanism>;
+  /**
+   * Of a cell whose root is an image: which one, and where what the cell writes goes: `'overlay'`: to memory, `'copy'`: to a copy of the tree on disk. Either is gone
+   * with the cell.
+   */
+  image?: { digest: string; view: 'overlay' | 'copy' };
   /** Parts of the policy that are not in force. Empty unless `onUnsupported` is `'degrade'`. */
   missing: { feature: string; reason: string }[];
 }

@@ -152,7 +152,8 @@ export interface IsolationPolicy extends RestrictionPolicy {
   /**
    * What `/` is. `'system'`: the host's /usr, /bin, /lib* and the few files of /etc that programs need, read-only. `'host'`: the host's tree, read-only,
    * without /run, /tmp and sockets. `'empty'`: nothing. `{directory}`: that tree, read-only unless `writable`: `true` writes to it, `'discard'` keeps the writes of
-   * the cell in memory (`limits.scratch`). `{image}`: the layers of an OCI image. Default `'system'`.
+   * the cell in memory (`limits.scratch`). `{image}`: an OCI image layout (directory or tar), what `docker save` writes, or an
+   * App Container image, unpacked into a cache: docs/images.md. What the cell writes to it is discarded. Default `'system'`.
    * On top of each, unless a mount says otherwise: /proc and /dev of the cell's own, a private /tmp (programs may run from it) and /dev/shm.
    */
   root?:

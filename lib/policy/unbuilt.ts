@@ -13,7 +13,6 @@ interface UnbuiltPart {
 
 /** The only list. A part that gets built loses its line. */
 const UNBUILT_IN_CELLS: readonly UnbuiltPart[] = [
-  { feature: 'root: {image}', asked: ({ root }) => typeof root === 'object' && 'image' in root },
   { feature: 'net: {allow}', asked: ({ net }) => typeof net === 'object' },
   { feature: 'appArmorProfile', asked: (policy) => policy.appArmorProfile !== undefined },
   { feature: 'selinuxLabel', asked: (policy) => policy.selinuxLabel !== undefined },

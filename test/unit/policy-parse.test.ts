@@ -1,11 +1,21 @@
 import { PassThrough } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 
-import { parsePolicyFile, parseRun, parseSpawn } from '../../lib/policy/parse.js';
+import { parsePolicyFile, parseRunCall, parseSpawn } from '../../lib/policy/parse.js';
 import { CAPABILITIES as ENCODED } from '../../lib/native/encode.js';
 import { CAPABILITIES } from '../../lib/policy/vocabulary.js';
 import { issuesOf, thrownBy } from '../support/errors.js';
 import { USER } from '../support/fake-host.js';
+
+function parseRun(
+  ...call: Parameters<typeof parseRunCall>
+): Exclude<ReturnType<typeof parseRunCall>, { image: string }> {
+  const request = parseRunCall(...call);
+  if ('image' in request) {
+    throw new Error('its root is an image');
+  }
+  return request;
+}
 
 const spawn = (options?: unknown, args: unknown = [], command: unknown = 'ls') =>
   parseSpawn(command, args, options, USER);
@@ -405,7 +415,6 @@ describe('the backend', () => {
 
 describe('parts that are not built', () => {
   test.each<[string, unknown]>([
-    ['root: {image}', { root: { image: 'x.tar' } }],
     ['net: {allow}', { net: { allow: ['a'], ask: () => true } }],
     ['appArmorProfile', { appArmorProfile: 'x' }],
     ['selinuxLabel', { selinuxLabel: 'x' }],

@@ -1,0 +1,238 @@
+/**
+ * Where unpacked images are kept. One folder for each tree, called by a digest of what it was made from; it is made aside and appears by rename(2), complete or not
+ * at all. Whoever uses a tree holds a shared lock on it, and it is not removed before nobody does. What a killed process has left aside is removed by the next.
+ *
+ *   trees/NAME/{lock, image.json, rootfs/}    work/RANDOM/    work/RANDOM.lock    sources/NAME.json
+ */
+
+import { randomBytes } from 'node:crypto';
+import { lstatSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, statSync, unlinkSync } from 'node:fs';
+import { homedir } from 'node:os';
+
+import { HeldDirectory } from '../archive/held-directory.js';
+import { emptyDirectory } from '../archive/remove-tree.js';
+import { CloisterError } from '../errors.js';
+import { isAbsolute, join } from '../util/paths.js';
+import { guarded } from './errors.js';
+import { FileLock } from './locks.js';
+import { type ImageRecord, readRecord } from './record.js';
+
+const PRIVATE = 0o700;
+const OTHERS_WRITE = 0o022;
+const TREES = 'trees';
+const WORK = 'work';
+const SOURCES = 'sources';
+const LOCK = 'lock';
+const RECORD = 'image.json';
+const ROOT = 'rootfs';
+const NAME = /^[0-9a-f]{64}$/u;
+
+/** A tree that stays until it is released. */
+export interface Lease {
+  readonly name: string;
+  /** Absolute; the directory that is to be the root. */
+  readonly root: string;
+  readonly record: ImageRecord;
+  readonly release: () => void;
+}
+
+export class ImageCache {
+  readonly path: string;
+
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  /** Makes its folders, and refuses one that others could put something into. */
+  open(): void {
+    for (const path of [this.path, ...[TREES, WORK, SOURCES].map((name) => join(this.path, name))]) {
+      guarded('cannot make the image cache', path, () => mkdirSync(path, { recursive: true, mode: PRIVATE }));
+      const { uid, mode } = statSync(path);
+      if (uid !== process.geteuid?.() || (mode & OTHERS_WRITE) !== 0) {
+        throw new CloisterError(`cannot use the image cache ${path}: others can write to it`, {
+          path,
+          hint: 'a cache must belong to the user who runs this, and nobody else may write to it: set XDG_CACHE_HOME',
+        });
+      }
+    }
+  }
+
+  /** The tree of that name, if it is there. Waits while somebody looks whether it is in use. @throws AbortError */
+  async lease(name: string, signal: AbortSignal | undefined): Promise<Lease | null> {
+    const path = this.#tree(name);
+    const lock = await FileLock.waitIfThere(join(path, LOCK), signal);
+    if (lock === null) {
+      return null;
+    }
+    const record = readRecord(join(path, RECORD));
+    if (record === null) {
+      lock.release();
+      throw new CloisterError(`cannot use ${path}: its ${RECORD} is damaged`, {
+        path,
+        hint: `remove it: cloister image prune ${name}`,
+      });
+    }
+    return {
+      name,
+      root: join(path, ROOT),
+      record,
+      release: () => {
+        lock.release();
+      },
+    };
+  }
+
+  /** Waits for whoever makes this tree, so that it is made once. Call what it returns when it is made. @throws AbortError */
+  async claim(name: string, signal: AbortSignal | undefined): Promise<() => void> {
+    const path = join(this.path, `${WORK}/${name}.claim`);
+    const lock = await FileLock.wait(path, signal);
+    return () => {
+      unlinkSync(path);
+      lock.release();
+    };
+  }
+
+  /** A new folder for work, which the holder must `remove`. */
+  work(): WorkFolder {
+    const name = randomBytes(16).toString('hex');
+    const lockPath = join(this.path, `${WORK}/${name}.lock`);
+    const lock = FileLock.take(lockPath, { exclusive: true, create: true });
+    // Somebody who sweeps has taken it for one that was left, before it was locked.
+    return lock === null ? this.work() : new WorkFolder(join(this.path, `${WORK}/${name}`), lockPath, lock);
+  }
+
+  /** Puts what was made in a work folder (`entry`, with `lock`, `image.json` and `rootfs`) into its place. */
+  publish(entry: string, name: string): void {
+    guarded('cannot keep an image in', this.path, () => {
+      renameSync(entry, this.#tree(name));
+    });
+  }
+
+  names(): string[] {
+    const trees = join(this.path, TREES);
+    return lstatSync(trees, { throwIfNoEntry: false }) === undefined
+      ? []
+      : readdirSync(trees)
+          .filter((name) => NAME.test(name))
+          .sort();
+  }
+
+  record(name: string): ImageRecord | null {
+    return readRecord(join(this.#tree(name), RECORD));
+  }
+
+  inUse(name: string): boolean {
+    const lock = FileLock.take(join(this.#tree(name), LOCK), { exclusive: true });
+    lock?.release();
+    return lock === null && lstatSync(this.#tree(name), { throwIfNoEntry: false }) !== undefined;
+  }
+
+  /** False: somebody uses it. */
+  async remove(name: string): Promise<boolean> {
+    const path = this.#tree(name);
+    const lock = FileLock.take(join(path, LOCK), { exclusive: true });
+    if (lock === null && lstatSync(join(path, LOCK), { throwIfNoEntry: false }) !== undefined) {
+      return false;
+    }
+    const work = this.work();
+    try {
+      // Out of sight at once: who has opened the lock meanwhile finds that it is not there any more.
+      renameSync(path, join(work.path, 'removed'));
+    } finally {
+      lock?.release();
+      await work.remove();
+    }
+    return true;
+  }
+
+  /** Removes what processes that are no more have left. */
+  async sweep(): Promise<void> {
+    const folder = join(this.path, WORK);
+    for (const file of readdirSync(folder).filter((name) => name.endsWith('.lock'))) {
+      const lockPath = join(folder, file);
+      const lock = FileLock.take(lockPath, { exclusive: true });
+      if (lock !== null) {
+        await new WorkFolder(lockPath.slice(0, -'.lock'.length), lockPath, lock).remove();
+      }
+    }
+  }
+
+  /** A note on which tree a file is. */
+  source(name: string): string {
+    return join(this.path, `${SOURCES}/${name}.json`);
+  }
+
+  forgetSources(): void {
+    for (const name of readdirSync(join(this.path, SOURCES))) {
+      rmSync(join(this.path, `${SOURCES}/${name}`), { force: true });
+    }
+  }
+
+  #tree(name: string): string {
+    if (!NAME.test(name)) {
+      throw new CloisterError(`BUG: ${name} is no name of a tree, please report`);
+    }
+    return join(this.path, `${TREES}/${name}`);
+  }
+}
+
+export class WorkFolder {
+  readonly path: string;
+  readonly #lockPath: string;
+  readonly #lock: FileLock;
+  readonly #endings: (() => void)[] = [];
+
+  constructor(path: string, lockPath: string, lock: FileLock) {
+    this.path = path;
+    this.#lockPath = lockPath;
+    this.#lock = lock;
+    mkdirSync(path, { mode: PRIVATE, recursive: true });
+  }
+
+  make(name: string): string {
+    const path = join(this.path, name);
+    mkdirSync(path, { mode: PRIVATE, recursive: true });
+    return path;
+  }
+
+  /** The entry of a tree, with a shared lock on it, so that nobody removes it between its appearance and its use. */
+  makeEntry(): { readonly path: string; readonly lock: FileLock } {
+    const path = this.make('entry');
+    const lock = FileLock.take(join(path, LOCK), { exclusive: false, create: true });
+    if (lock === null) {
+      throw new CloisterError('BUG: somebody has locked what nobody knows, please report');
+    }
+    this.make(`entry/${ROOT}`);
+    return { path, lock };
+  }
+
+  /** For what must be closed with it. */
+  whenRemoved(action: () => void): void {
+    this.#endings.push(action);
+  }
+
+  async remove(): Promise<void> {
+    for (const end of this.#endings.splice(0)) {
+      end();
+    }
+    const held = new HeldDirectory(this.path);
+    try {
+      await emptyDirectory(held);
+    } finally {
+      held.close();
+    }
+    rmdirSync(this.path);
+    unlinkSync(this.#lockPath);
+    this.#lock.release();
+  }
+}
+
+export const RECORD_FILE: string = RECORD;
+export const ROOT_FOLDER: string = ROOT;
+
+/** `$XDG_CACHE_HOME/cloister`; a path that is not absolute is ignored, as the XDG base directory specification says. */
+export function defaultCache(): ImageCache {
+  const named = process.env['XDG_CACHE_HOME'];
+  const base = named !== undefined && isAbsolute(named) ? named : join(homedir(), '.cache');
+  return new ImageCache(join(base, 'cloister/images'));
+}
