@@ -49,8 +49,11 @@ export function parsePorts(text: string): (number | string)[] {
 
 const ROOTS = ['system', 'host', 'empty'] as const;
 
-/** `system`, `host`, `empty`, or DIRECTORY[:rw|:discard]. A word that looks like a misspelt one of the three is no directory. */
-export function parseRoot(text: string): Parsed<unknown> {
+/**
+ * `system`, `host`, `empty`, an image, or DIRECTORY[:rw|:discard]. A word that looks like a misspelt one of the three is no directory. `isImage` looks whether a path
+ * leads to a file, or to a directory that is an image.
+ */
+export function parseRoot(text: string, isImage: (path: string) => boolean): Parsed<unknown> {
   if (ROOTS.includes(text as 'system')) {
     return { value: text };
   }
@@ -58,6 +61,9 @@ export function parseRoot(text: string): Parsed<unknown> {
   const nearest = directory.includes('/') ? undefined : suggest(directory, ROOTS);
   if (nearest !== undefined) {
     return { problem: `did you mean ${nearest}? A directory of this name is written ./${directory}` };
+  }
+  if (fields.length === 0 && isImage(directory)) {
+    return { value: { image: directory } };
   }
   return withOptions({ directory }, fields, {
     ro: { writable: false },

@@ -9,6 +9,7 @@ import * as grammar from './grammar.js';
 export interface PolicyOptions {
   readonly unveil?: string[];
   readonly root?: string;
+  readonly reference?: string;
   readonly bind?: string[];
   readonly tmpfs?: string[];
   readonly overlay?: string[];
@@ -46,6 +47,8 @@ export interface Surroundings {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly readBytes: (path: string) => Parsed<Uint8Array>;
   readonly readJson: (path: string) => Parsed<unknown>;
+  /** A file, or a directory that is an OCI image layout. */
+  readonly isImage: (path: string) => boolean;
 }
 
 type MountOption = 'bind' | 'tmpfs' | 'overlay' | 'file' | 'dir' | 'symlink' | 'proc' | 'dev';
@@ -135,7 +138,10 @@ export class PolicyDraft {
   #addPaths(options: PolicyOptions): void {
     if (options.root !== undefined) {
       const option = `--root ${options.root}`;
-      this.#set('root', this.#take(grammar.parseRoot(options.root), option), option);
+      this.#set('root', this.#take(grammar.parseRoot(options.root, this.#outside.isImage), option), option);
+    }
+    if (options.reference !== undefined) {
+      this.#addReference(options.reference);
     }
     for (const text of options.unveil ?? []) {
       const option = `--unveil ${text}`;
@@ -143,6 +149,16 @@ export class PolicyDraft {
       if (entry !== undefined) {
         this.#extend('unveil', entry.path, entry.letters, option);
       }
+    }
+  }
+
+  #addReference(reference: string): void {
+    const { root } = this.members;
+    const option = `--reference ${reference}`;
+    if (typeof root === 'object' && root !== null && 'image' in root) {
+      this.#extend('root', 'reference', reference, option);
+    } else {
+      this.issues.push({ code: 'bad-option', path: option, message: 'is for a root that is an image' });
     }
   }
 

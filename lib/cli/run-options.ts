@@ -14,7 +14,8 @@ interface Entry {
 
 const GROUPS: Readonly<Record<string, readonly Entry[]>> = {
   'Files:': [
-    { flags: '--root <root>', text: 'what / is: system (default), host, empty, or DIR[:rw|:discard]' },
+    { flags: '--root <root>', text: 'what / is: system (default), host, empty, DIR[:rw|:discard], or an image' },
+    { flags: '--reference <name>', text: 'which one of the images in it: a name, a tag, a digest or a platform' },
     {
       flags: '--unveil <path:letters>',
       text: 'show PATH with r, w, x, c (read, write, execute, create); no letters: hide it',

@@ -1,6 +1,6 @@
 /** `cloister run`: from options to a cell and its end. */
 
-import type { Command } from 'commander';
+import { type Command, CommanderError } from 'commander';
 
 import { policyError } from '../errors.js';
 import type { IsolatedProcess, Outcome, SpawnOptions } from '../policy/types.js';
@@ -45,16 +45,18 @@ export function makeRunCommand(command: Command, finish: (status: number) => voi
     command
       .description('run a command in a cell')
       .usage('[options] [--] command [args...]')
-      .argument('<command>', 'looked up in the PATH of the cell')
+      .argument('[command]', 'looked up in the PATH of the cell; may be left out where the root is an image')
       .argument('[args...]')
       // Options behind the command are the command's.
       .passThroughOptions(),
-  ).action(async (name: string, args: string[], options: RunOptions) => {
-    finish(await run(name, args, options));
+  ).action(async (name: string | undefined, args: string[], options: RunOptions) => {
+    const missing = (): never => command.error("error: missing required argument 'command'");
+    finish(await run(name ?? missing, args, options));
   });
 }
 
-async function run(command: string, args: readonly string[], options: RunOptions): Promise<number> {
+/** `command`: or what to do where the root is not one that names its own. */
+async function run(command: string | (() => never), args: readonly string[], options: RunOptions): Promise<number> {
   let json: number | null = null;
   let originOf: OriginOf | undefined;
   try {
@@ -65,9 +67,11 @@ async function run(command: string, args: readonly string[], options: RunOptions
     if (draft.issues.length > 0) {
       throw policyError(draft.issues, 'options');
     }
+    const { root } = draft.members;
+    const isImage = typeof root === 'object' && root !== null && 'image' in root;
     // Validated by spawnIsolated, like the options of any caller.
     const call: Call = {
-      command,
+      command: typeof command === 'string' ? command : isImage ? '' : command(),
       args,
       options: { ...(draft.members as SpawnOptions), ...stdioOptions(options, draft) },
       quiet: options.quiet === true,
@@ -83,6 +87,9 @@ async function run(command: string, args: readonly string[], options: RunOptions
     }
     return statusOfOutcome(outcome);
   } catch (error) {
+    if (error instanceof CommanderError) {
+      throw error;
+    }
     say(describeError(error, originOf));
     if (json !== null) {
       write(json, errorToJson(error));
@@ -113,16 +120,40 @@ function stdioOptions({ pty }: RunOptions, { members }: PolicyDraft): Pick<Spawn
 }
 
 async function printPlan({ command, args, options, quiet }: Call, json: number | null): Promise<void> {
-  const { prepareSpawn } = await import('../cell/prepare.js');
+  const { decide } = await import('../cell/prepare.js');
+  const { parseSpawnCall } = await import('../policy/parse.js');
   const { explainPlan, planToJson } = await import('../plan/explain.js');
-  const { plan, expected } = prepareSpawn(command, args, options);
-  write(json ?? STDOUT, json === null ? explainPlan(plan) : `${planToJson(plan)}\n`);
-  remark(quiet, describeMissing(expected));
+  const print = ({ plan, expected }: ReturnType<typeof decide>): void => {
+    write(json ?? STDOUT, json === null ? explainPlan(plan) : `${planToJson(plan)}\n`);
+    remark(quiet, describeMissing(expected));
+  };
+  const request = parseSpawnCall(command, args, options);
+  if (!('image' in request)) {
+    print(decide(request));
+    return;
+  }
+  const { prepareImage } = await import('../image/start.js');
+  const { start, release } = await prepareImage(request, undefined);
+  print(start);
+  await release();
+}
+
+/** An image is unpacked first, so that the process object is that of a cell: a terminal is then passed on as it is. */
+async function start({ command, args, options }: Call): Promise<IsolatedProcess> {
+  const { parseSpawnCall } = await import('../policy/parse.js');
+  const request = parseSpawnCall(command, args, options);
+  if ('image' in request) {
+    const { startImage } = await import('../image/start.js');
+    return (await startImage(request, undefined)).child;
+  }
+  const { decide } = await import('../cell/prepare.js');
+  const { cellChannel } = await import('../cell/channel.js');
+  const { CellProcess } = await import('../cell/process.js');
+  return new CellProcess(decide(request), cellChannel());
 }
 
 async function carryOut(call: Call): Promise<Outcome> {
-  const { spawnIsolated } = await import('../cell/spawn.js');
-  const child = spawnIsolated(call.command, call.args, call.options);
+  const child = await start(call);
   const closed = new Promise<void>((resolve) => child.once('close', resolve));
   connect(child, call);
   const outcome = await child.outcome;

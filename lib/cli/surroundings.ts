@@ -1,13 +1,21 @@
 /** Files that options of the command line name, and the policy file. */
 
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 
 import { CloisterError, policyError } from '../errors.js';
 import type { Parsed } from '../util/units.js';
 import type { Surroundings } from './policy-draft.js';
 
 export function callersSurroundings(): Surroundings {
-  return { environment: process.env, readBytes, readJson };
+  return { environment: process.env, readBytes, readJson, isImage };
+}
+
+/** What is not there is left to the policy to tell, as a directory that is not. */
+function isImage(path: string): boolean {
+  const what = statSync(path, { throwIfNoEntry: false });
+  return what?.isDirectory() === true
+    ? statSync(`${path}/oci-layout`, { throwIfNoEntry: false })?.isFile() === true
+    : what !== undefined;
 }
 
 function readBytes(path: string): Parsed<Uint8Array> {

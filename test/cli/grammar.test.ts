@@ -4,6 +4,8 @@ import * as grammar from '../../lib/cli/grammar.js';
 
 const noFile = (path: string) => ({ problem: `no ${path}` });
 
+const isImage = (path: string): boolean => path.endsWith('.tar');
+
 describe('the grammar of option values', () => {
   it.each([
     ['/a', ['/a']],
@@ -111,12 +113,14 @@ describe('the grammar of option values', () => {
     ['/r:rw', { directory: '/r', writable: true }],
     ['/r:discard', { directory: '/r', writable: 'discard' }],
     ['/r\\:rw', { directory: '/r:rw' }],
+    ['image.tar', { image: 'image.tar' }],
+    ['image.tar:rw', { directory: 'image.tar', writable: true }],
   ])('reads --root %s', (text, value) => {
-    expect(grammar.parseRoot(text)).toEqual({ value });
+    expect(grammar.parseRoot(text, isImage)).toEqual({ value });
   });
 
   it.each(['sytem', 'hosts', 'host:rw', '/r:wr', '/r:'])('refuses --root %s', (text) => {
-    expect(grammar.parseRoot(text)).toHaveProperty('problem');
+    expect(grammar.parseRoot(text, isImage)).toHaveProperty('problem');
   });
 
   it.each([

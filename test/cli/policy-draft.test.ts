@@ -9,6 +9,7 @@ const outside: Surroundings = {
   readBytes: (path) => (path === 'bytes' ? { value: bytes } : { problem: `cannot read ${path}` }),
   readJson: (path) =>
     path === 'filter.json' ? { value: { defaultAction: 'allow', rules: [] } } : { problem: `cannot read ${path}` },
+  isImage: (path) => path.endsWith('.tar'),
 };
 
 const membersOf = (options: PolicyOptions, file: Record<string, unknown> = {}) =>
