@@ -91,7 +91,7 @@ describe.each(USERS)('hostile layers, as %s', (user) => {
     expect(end?.failure?.code).toBe('ERR_CLOISTER_NOT_FOUND');
     const [tree = []] = [...cacheContent(cache).trees.values()];
     const inside = folder.slice(1);
-    const found = tree.map((line) => line.replace(/ \d+:\d+/u, '')).filter((line) => !line.endsWith(' 40755'));
+    const found = tree.map((line) => line.replace(/ \d+:\d+/u, '')).filter((line) => !/ 40\d+$/u.test(line));
     expect(found.sort()).toEqual(
       [
         'again 100644 4',
