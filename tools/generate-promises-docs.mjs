@@ -8,6 +8,7 @@ const {
   argumentName,
   bitNames,
   cellPromises,
+  ALWAYS_READABLE,
   impliedPaths,
   PLAIN,
   promisedCalls,
@@ -141,7 +142,7 @@ const paths = (list) => wrapped(list.map(code));
 function section(promise) {
   const plain = PLAIN[promise] === undefined ? '' : callList(PLAIN[promise]);
   const shapes = added([promise]);
-  const implied = impliedPaths([promise]);
+  const implied = impliedPaths([promise]).filter((path) => !ALWAYS_READABLE.includes(path));
   return [
     `## ${promise}`,
     PURPOSES[promise],
@@ -172,6 +173,10 @@ What each promise of \`pledge\` allows, by the names that system calls have on x
 [a few calls that take several](#together). Every other call is a violation, and \`onViolation\` says what happens: see
 [policies](policies.md#system-calls). The same tables serve cells, [\`restrictSelf\`](restrict-self.md) and \`pledgePolicy\` of
 [\`cloister/seccomp\`](seccomp.md).
+
+Beside what \`unveil\` says, some promises leave the files readable that they are there for, as each section lists; whoever may open files for reading has
+${paths(ALWAYS_READABLE)} as well, and in a process that restricts itself \`/dev/null\` and, with \`tty\`, \`/dev/tty\` can be opened as \`rpath\` and
+\`wpath\` allow.
 
 Arguments are compared as the kernel reads them: of an int the lower half of the register. What a pointer leads to cannot be looked at by a filter.
 

@@ -8,7 +8,7 @@ import type { OpenedPath, RestrictFunctions } from '../native/restrict-functions
 import { type Missing, rightsOfLetters, unreadable, widened } from '../plan/landlock.js';
 import type { FsRight } from '../plan/landlock-rights.js';
 import { unveilPath } from '../policy/normalize.js';
-import type { UnveilEntry } from '../policy/valid.js';
+import type { Permissions, UnveilEntry } from '../policy/valid.js';
 import { refuseGrant } from './danger.js';
 
 /** Fewer than any limit of open files leaves room for. */
@@ -47,17 +47,18 @@ export function grantPaths(context: GrantContext, entries: readonly UnveilEntry[
   };
 }
 
-/** Reading of files that promises read by themselves. One that is not there, or may not be looked at, is nobody's loss. */
-export function grantReading({ native, ruleset, abi, handled }: GrantContext, paths: readonly string[]): void {
-  if (!handled.includes('read-file')) {
-    return;
-  }
+/** What promises open by name. One that is not there, or may not be looked at, is nobody's loss. */
+export function grantNamed(
+  { native, ruleset, abi, handled }: GrantContext,
+  paths: readonly string[],
+  permissions: Permissions,
+): void {
   const opened = native.openPaths(paths);
   try {
     for (const { descriptor, kind } of opened) {
-      if (descriptor !== undefined) {
-        const letters = { read: true, write: false, execute: false, create: false };
-        native.grantPath(ruleset, descriptor, mask(rightsOfLetters(letters, abi, kind === 'directory'), FS_MASKS));
+      const rights = rightsOfLetters(permissions, abi, kind === 'directory').filter((right) => handled.includes(right));
+      if (descriptor !== undefined && rights.length > 0) {
+        native.grantPath(ruleset, descriptor, mask(rights, FS_MASKS));
       }
     }
   } finally {

@@ -1,6 +1,6 @@
 /** restrictSelf: this very process gives things up, in every thread, for good. */
 
-import { CloisterError, setupError, unsupported } from '../errors.js';
+import { setupError, unsupported } from '../errors.js';
 import { describeCalls } from '../filter/descriptions.js';
 import { loadNative, preloadNative } from '../native/binding.js';
 import { capabilityMask, mask } from '../native/encode.js';
@@ -23,13 +23,15 @@ import {
 } from '../plan/landlock.js';
 import { FS_RIGHTS } from '../plan/landlock-rights.js';
 import { parseRestriction, type SelfPolicy } from '../policy/parse-restriction.js';
+import type { Permissions } from '../policy/valid.js';
 import type { Enforcement, RestrictionPolicy } from '../policy/types.js';
 import { failureError } from './failure.js';
 import { arch, type SelfFilter, selfFilter, truncationFiltered } from './filter.js';
-import { type GrantContext, grantPaths, grantReading, grantUse } from './grants.js';
-import { impliedPaths, impliesPaths, TEMPORARY_PLACES } from '../policy/promises/implied-paths.js';
+import { type GrantContext, grantNamed, grantPaths, grantUse } from './grants.js';
+import { impliedDevices, impliedPaths, impliesPaths, TEMPORARY_PLACES } from '../policy/promises/implied-paths.js';
 import { report } from './report.js';
-import { startWatch, type Watch } from './watch.js';
+import { cannotLog, isTaken, untoldFor, watchFor } from './answering.js';
+import type { Watch } from './watch.js';
 
 preloadNative();
 
@@ -49,11 +51,11 @@ export function restrictSelf(policy: RestrictionPolicy): Enforcement {
   const self = parseRestriction(policy);
   const { addon: native, launcherPath } = loadNative();
   const kernel = native.landlockState();
-  const watch = watchFor(self, native, kernel, launcherPath);
+  const { watch, untold } = watchFor(self, native, kernel, launcherPath);
   try {
     const enforcement = restrict(native, self, kernel, watch);
     watch?.begin();
-    return enforcement;
+    return { ...enforcement, missing: [...enforcement.missing, ...untold] };
   } catch (error) {
     watch?.abandon();
     if (watch === null || !isTaken(error)) {
@@ -65,7 +67,8 @@ export function restrictSelf(policy: RestrictionPolicy): Enforcement {
         error,
       );
     }
-    return restrict(native, self, kernel, null);
+    const enforcement = restrict(native, self, kernel, null);
+    return { ...enforcement, missing: [...enforcement.missing, untoldFor('an outer filter has the only listener')] };
   }
 }
 
@@ -95,51 +98,6 @@ function restrict(
   } finally {
     native.closeDescriptors(descriptors);
   }
-}
-
-/** Who answers for refused calls; null where the filter does so by itself. */
-function watchFor(
-  { pledge, seccomp, onViolation }: SelfPolicy,
-  native: RestrictFunctions,
-  { filters }: LandlockState,
-  launcherPath: string,
-): Watch | null {
-  if ((pledge === null && seccomp === null) || onViolation === 'kill') {
-    return null;
-  }
-  // Under an earlier filter no process can be started, and only one filter has a listener.
-  if (filters !== 0) {
-    if (onViolation === 'log') {
-      throw cannotLog('an earlier restriction is in force, and the first decides who is told');
-    }
-    return null;
-  }
-  try {
-    return startWatch(native, launcherPath, onViolation === 'log', pledge);
-  } catch (error) {
-    if (onViolation === 'log') {
-      throw cannotLog('the process that would let calls pass cannot be started', error);
-    }
-    if ((error as Partial<NativeFailure>).syscall === undefined) {
-      throw error;
-    }
-    // The calls fail all the same; nobody is told.
-    return null;
-  }
-}
-
-function cannotLog(reason: string, cause?: unknown): CloisterError {
-  return new CloisterError(`cannot enforce onViolation: 'log': ${reason}`, {
-    code: 'ERR_CLOISTER_UNSUPPORTED',
-    hint: "use 'error', or run the program with spawnIsolated and onViolation: 'log'",
-    cause,
-  });
-}
-
-const EBUSY = -16;
-
-function isTaken(error: unknown): boolean {
-  return error instanceof CloisterError && error.stage === 'filter' && error.errno === EBUSY;
 }
 
 function wishOf(self: SelfPolicy): Parameters<typeof downgrade>[0] {
@@ -172,13 +130,17 @@ function grantFiles(context: GrantContext, { unveil, pledge }: SelfPolicy, missi
     const granted = grantPaths(context, unveil);
     missing.push(...granted.missing);
     ({ rootReadable } = granted);
+    grantNamed(context, pledge === null ? [] : impliedDevices(pledge), READ_AND_WRITE);
   } else {
     grantUse(context, ['/'], ['refer']);
     grantUse(context, TEMPORARY_PLACES, rightsOfUse('temporary'));
   }
-  grantReading(context, impliedPaths(pledge ?? []));
+  grantNamed(context, impliedPaths(pledge ?? []), READ);
   return !rootReadable;
 }
+
+const READ: Permissions = { read: true, write: false, execute: false, create: false };
+const READ_AND_WRITE: Permissions = { ...READ, write: true };
 
 /**
  * Any domain forbids moving files between directories unless it handles and grants that. Where an earlier domain restricts files, one for ports

@@ -281,4 +281,33 @@ describe.each(USERS)('promises of a process for itself, as %s', (user) => {
     );
     expect(attempts).toEqual([{}, { memory: 'EACCES', environment: 'EACCES', root: 'unrestricted' }]);
   });
+
+  it('have the time zone, the null device and the terminal beside unveil', async () => {
+    const attempts = await Promise.all(
+      [undefined, 'stdio rpath wpath', 'stdio rpath wpath tty'].map((pledge) =>
+        inSubprocess(
+          async ({ restrictSelf, fs, failureOf, folder, data }) => {
+            const open = async (path: string, flags: string) =>
+              (await failureOf(() => fs.closeSync(fs.openSync(path, flags))))?.code ?? 'opened';
+            restrictSelf({
+              unveil: { [folder]: 'rw' },
+              ...((data as string | null) === null ? {} : { pledge: data as string, onViolation: 'error' }),
+            });
+            return {
+              zone: await open('/usr/share/zoneinfo/UTC', 'r'),
+              other: await open('/etc/hostname', 'r'),
+              nothing: await open('/dev/null', 'r+'),
+              // Without a terminal: the driver's own answer, once it is asked.
+              terminal: await open('/dev/tty', 'r+'),
+            };
+          },
+          { user, data: pledge ?? null, before: 'exec </dev/null' },
+        ),
+      ),
+    );
+    const closed = { zone: 'EACCES', other: 'EACCES', nothing: 'EACCES', terminal: 'EACCES' };
+    const pledged = { ...closed, zone: 'opened', nothing: 'opened' };
+    expect(attempts.slice(0, 2)).toEqual([closed, pledged]);
+    expect(attempts[2]).toEqual({ ...pledged, terminal: expect.stringMatching(/^(ENXIO|opened)$/) as string });
+  });
 });

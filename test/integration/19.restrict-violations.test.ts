@@ -163,4 +163,22 @@ describe.each(USERS)('violations of a process that restricted itself, as %s', (u
     );
     expect(result).toBe('alive');
   });
+
+  it('say in the enforcement where nobody is told', async () => {
+    const result = await inSubprocess(
+      async ({ restrictSelf, fs, failureOf }) => {
+        const first = restrictSelf({ pledge: 'stdio rpath wpath', onViolation: 'error' });
+        const second = restrictSelf({ pledge: 'stdio rpath', onViolation: 'error' });
+        return {
+          missing: [first.missing, second.missing],
+          mkdir: (await failureOf(() => fs.mkdirSync('/tmp/never')))?.code,
+        };
+      },
+      { user },
+    );
+    expect(result).toEqual({
+      missing: [[], [{ feature: 'onSelfViolation', reason: expect.stringContaining('earlier restriction') as string }]],
+      mkdir: 'EPERM',
+    });
+  });
 });

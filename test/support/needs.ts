@@ -14,7 +14,7 @@ const NEEDS: readonly Need[] = [
   { file: 'integration/10.', needs: ['landlock:1'] },
   { file: 'integration/11.', title: /unveil|file|Landlock/iu, needs: ['landlock:1'] },
   { file: 'integration/12.', title: /tcp|port/iu, needs: ['landlock:4'] },
-  { file: 'integration/14.', title: /other processes by .proc|temporary files/iu, needs: ['landlock:2'] },
+  { file: 'integration/14.', title: /other processes by .proc|temporary files|beside unveil/iu, needs: ['landlock:2'] },
   { file: 'integration/2', needs: ['cells'] },
   { file: 'integration/30.', needs: ['namespaces'] },
   { file: 'integration/32.', needs: ['namespaces', 'overlay'] },

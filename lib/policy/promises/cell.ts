@@ -4,7 +4,7 @@ import { promisedCalls } from '../promises.js';
 import type { SeccompAction, SeccompPolicy, SeccompRule } from '../seccomp-types.js';
 import type { PledgePromise } from '../types.js';
 import { OPENS, READ_ONLY } from './files.js';
-import { impliedPaths } from './implied-paths.js';
+import { ALWAYS_READABLE, impliedPaths } from './implied-paths.js';
 import { allow, answer, bits, is, isNull, without } from './rules.js';
 
 const ENOSYS: SeccompAction = { errno: 'ENOSYS' };
@@ -112,5 +112,5 @@ const LIBRARIES: readonly string[] = [
 
 /** What may be read without `rpath`: the loader's libraries, the command, and what promises read by name. */
 export function readableWithoutPromise(promises: readonly PledgePromise[], commands: readonly string[]): string[] {
-  return [...new Set([...LIBRARIES, ...commands, ...impliedPaths(promises)])];
+  return [...new Set([...LIBRARIES, ...ALWAYS_READABLE, ...commands, ...impliedPaths(promises)])];
 }

@@ -35,6 +35,9 @@ const IMPLIED: Readonly<Partial<Record<PledgePromise, readonly string[]>>> = {
 /** Where `tmppath` makes and removes files: as in OpenBSD this directory and no other, whatever TMPDIR says. */
 export const TEMPORARY_PLACES: readonly string[] = ['/tmp'];
 
+/** For whoever may open files for reading at all: the time zone. */
+export const ALWAYS_READABLE: readonly string[] = ['/etc/localtime', '/usr/share/zoneinfo'];
+
 /** Whether the promises open files that are not covered by rpath: then Landlock must leave nothing else. */
 export function impliesPaths(promises: readonly PledgePromise[]): boolean {
   return promises.some((promise) => IMPLIED[promise] !== undefined);
@@ -42,5 +45,13 @@ export function impliesPaths(promises: readonly PledgePromise[]): boolean {
 
 /** Those of a set of promises; a file that this machine does not have is nobody's loss. */
 export function impliedPaths(promises: readonly PledgePromise[]): string[] {
-  return [...new Set(promises.flatMap((promise) => IMPLIED[promise] ?? []))];
+  if (!promises.includes('rpath') && !impliesPaths(promises)) {
+    return [];
+  }
+  return [...new Set([...promises.flatMap((promise) => IMPLIED[promise] ?? []), ...ALWAYS_READABLE])];
+}
+
+/** Devices that stay, beside `unveil`, for the opening that promises allow. */
+export function impliedDevices(promises: readonly PledgePromise[]): string[] {
+  return ['/dev/null', ...(promises.includes('tty') ? ['/dev/tty'] : [])];
 }
