@@ -74,16 +74,22 @@ long RemoveEntries(int directory) noexcept {
 
 // Which directory a descriptor is.
 struct Identity {
+  bool known;
   std::uint64_t device;
   std::uint64_t inode;
-
-  bool operator==(const Identity&) const = default;
 };
 
 Identity IdentityOf(int directory) noexcept {
   struct stat status = {};
-  sys::Call(SYS_fstat, directory, sys::Arg(&status));
-  return {status.st_dev, status.st_ino};
+  if (sys::Call(SYS_fstat, directory, sys::Arg(&status)) != 0) {
+    return {};
+  }
+  return {true, status.st_dev, status.st_ino};
+}
+
+// Two that are not known may be any two: they are never the same.
+bool IsSame(const Identity& one, const Identity& other) noexcept {
+  return one.known && other.known && one.device == other.device && one.inode == other.inode;
 }
 
 // The directories above the one at hand. Where it goes deeper, another round begins from the top.
@@ -109,7 +115,7 @@ long Empty(int top) noexcept {
       // who is still alive may have moved the directory, and ".." is a place of his choice then.
       --depth;
       next = sys::Openat(at, "..", kOpenDirectory);
-      if (next >= 0 && !(IdentityOf(static_cast<int>(next)) == g_above[depth % kDeepest])) {
+      if (next >= 0 && !IsSame(IdentityOf(static_cast<int>(next)), g_above[depth % kDeepest])) {
         sys::Close(static_cast<int>(next));
         next = -EAGAIN;
       }
