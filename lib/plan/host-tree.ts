@@ -282,7 +282,9 @@ function reportWidened(context: PlanContext, missing: readonly { feature: string
 }
 
 function checkPowerfulBelow(context: PlanContext, real: string, at: string): void {
-  const mount = context.powerfulMounts.find((path) => path !== real && isWithin(path, real));
+  const { powerfulMounts, files } = context;
+  // What the caller cannot reach, the cell cannot either.
+  const mount = powerfulMounts.find((path) => path !== real && isWithin(path, real) && files.isInReach(path));
   if (mount !== undefined) {
     goWithout(
       context,

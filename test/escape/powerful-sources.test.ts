@@ -4,11 +4,12 @@
  */
 
 import { spawnSync } from 'node:child_process';
-import { lstatSync } from 'node:fs';
+import { chmodSync, lstatSync } from 'node:fs';
 import path from 'node:path';
 
 import { describe, expect, it, onTestFinished } from 'vitest';
 
+import { deedsUnder, of } from '../support/backends.js';
 import { deedsInCell, inCells, refusal, shell } from '../support/cells.js';
 import { deedsOutside } from '../support/deeds.js';
 import { inSubprocess, USERS } from '../support/in-subprocess.js';
@@ -121,6 +122,32 @@ describe.runIf(isRoot).each(USERS)('a /proc in a shown tree, as %s', (user) => {
     const [listed] = await inCells(user, [shell(`ls ${proc}`, { ...options[0], ...caller })]);
     expect(listed?.stderr).toMatch(/Permission denied/);
   });
+});
+
+describe.runIf(isRoot)('a /proc in a shown tree, where the caller does not get', () => {
+  it.each(of('namespaces', 'landlock').filter(({ user }) => user === 'nobody'))(
+    'keeps no cell from starting, and is not reached, by backend $backend',
+    async (combination) => {
+      // Landlock's cell has another /tmp.
+      const folder = scratch('root', { 'shown/file': 'x', 'shown/closed/proc': 'dir' }, '/var/tmp');
+      const proc = path.join(folder, 'shown/closed/proc');
+      expect(spawnSync('mount', ['-t', 'proc', 'none', proc]).status).toBe(0);
+      onTestFinished(() => {
+        spawnSync('umount', [proc]);
+      });
+      const deeds = [`read,${folder}/shown/file`, `read,${proc}/1/status`, `access,${proc}/self`];
+      const options = { unveil: { [`${folder}/shown`]: 'r' } };
+      const inside = async () => Object.values(await deedsUnder(combination, deeds, options));
+      expect(Object.values(deedsOutside('nobody', deeds))).toEqual(['OK', 'OK', 'OK']);
+      if (combination.backend === 'landlock') {
+        // Nothing can be covered there.
+        await expect(inside()).rejects.toThrow(`${proc} is covered`);
+      }
+      chmodSync(path.dirname(proc), 0o700);
+      expect(Object.values(deedsOutside('root', deeds))).toEqual(['OK', 'OK', 'OK']);
+      expect(await inside()).toEqual(['OK', 'EACCES', 'EACCES']);
+    },
+  );
 });
 
 describe.runIf(isRoot)('a /proc that is mounted between two cells of one process', () => {

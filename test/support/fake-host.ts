@@ -65,6 +65,8 @@ export class FakeFiles implements HostFiles {
     { path: '/sys', type: 'sysfs' },
   ];
   boundSockets: string[] = [];
+  /** Directories that the caller may not look into. */
+  closed: string[] = [];
 
   constructor(listing: Listing = MERGED_USR) {
     this.#entries.set('/', { kind: 'directory', to: '', device: 1 });
@@ -137,7 +139,7 @@ export class FakeFiles implements HostFiles {
   }
 
   isInReach(path: string): boolean {
-    return this.inspect(path) !== null;
+    return this.inspect(path) !== null && !this.closed.some((directory) => path.startsWith(`${directory}/`));
   }
 
   sockets(): readonly string[] {

@@ -190,9 +190,13 @@ describe("a cell in the host's tree", () => {
 
   test('is not granted what a mount below hands out', () => {
     const files = new FakeFiles();
+    files.add('/srv/data/proc', 'dir');
     files.mountTable.push({ path: '/srv/data/proc', type: 'proc' });
     const error = thrownBy(() => plan({ unveil: { '/srv/data': 'r' } }, { ...CONTAINER, files }));
     expect(error.message).toContain('/srv/data/proc');
+    // Where the caller does not get, nothing is taken away.
+    files.closed.push('/srv/data');
+    expect(plan({ unveil: { '/srv/data': 'r' } }, { ...CONTAINER, files }).enforcement.missing).toEqual([]);
   });
 
   test('may connect to an unveiled socket where Landlock tells sockets apart', () => {

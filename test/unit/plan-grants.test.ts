@@ -122,6 +122,16 @@ describe('unveil', () => {
     ]);
   });
 
+  test('leaves a proc alone that lies where the caller does not get', () => {
+    const files = new FakeFiles();
+    files.add('/srv/data/closed/proc', 'dir');
+    files.mountTable.push({ path: '/srv/data/closed/proc', type: 'proc' });
+    const covering = () => at(unveiled({ '/srv/data': 'r' }, { files }), '/srv/data/closed/proc');
+    expect(covering()).toMatchObject([{ kind: 'mask', directory: true }]);
+    files.closed.push('/srv/data/closed');
+    expect(covering()).toEqual([]);
+  });
+
   test('adds nothing for what every cell has', () => {
     expect(unveiled({ '/proc': 'r', '/proc/cpuinfo': 'r', '/dev/null': 'rw' })).toEqual(unveiled({}));
   });
