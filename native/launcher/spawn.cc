@@ -123,11 +123,16 @@ Result<CellWatch> LimitUse(const Request& request, const plan::CellLimits& limit
     }
     group = std::move(made.Value());
     if (std::optional<Failure> failure = group->Enter(pid)) {
+      // The process is in some of its directories already: they can go when it has.
+      groups->Remove(std::move(group));
       return *failure;
     }
   }
   CellWatch watch(limits, std::move(group), pid);
   if (std::optional<Failure> failure = watch.CannotLook()) {
+    if (std::unique_ptr<limits::CellGroup> entered = watch.TakeGroup()) {
+      groups->Remove(std::move(entered));
+    }
     return *failure;
   }
   return watch;

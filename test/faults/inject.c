@@ -1,7 +1,7 @@
-/* inject AT ACTION PID...: follows the processes and all that they start, up to an execve(2), and
- * lets their system call number AT, counted over all of them, fail with the error number ACTION;
- * 'kill' kills its process instead. Calls
- * that never fail do not count. Says "ready" once it follows, and what it has hit. Its own end
+/* inject AT CALL ACTION PID...: follows the processes and all that they start, up to an execve(2),
+ * and lets their system call number AT, counted over all of them, fail with the error number
+ * ACTION; 'kill' kills its process instead. CALL is the number of the only system call that counts,
+ * or -1. Calls that never fail do not count. Says "ready" once it follows, and what it has hit. Its own end
  * lets go of all of them. */
 
 #include <errno.h>
@@ -18,6 +18,7 @@ enum { MOST_PROCESSES = 65536 };
 
 static long count;
 static long at;
+static long only;
 static int error; /* 0: kill */
 static char failing[MOST_PROCESSES * 64];
 
@@ -37,7 +38,8 @@ static void fail_call(pid_t pid) {
 
 /* The clock, and the signal that ends a child: without them nobody could hold to anything. */
 static int never_fails(unsigned long long call) {
-  return call == SYS_clock_gettime || call == SYS_pidfd_send_signal;
+  return call == SYS_clock_gettime || call == SYS_pidfd_send_signal ||
+         (only >= 0 && call != (unsigned long long)only);
 }
 
 static void system_call(pid_t pid) {
@@ -67,15 +69,16 @@ static int stopped(pid_t pid, int status) {
 }
 
 int main(int argc, char** argv) {
-  if (argc < 4) {
+  if (argc < 5) {
     return 64;
   }
   at = atol(argv[1]);
-  error = strcmp(argv[2], "kill") == 0 ? 0 : atoi(argv[2]);
+  only = atol(argv[2]);
+  error = strcmp(argv[3], "kill") == 0 ? 0 : atoi(argv[3]);
   const long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK |
                        PTRACE_O_TRACEVFORK | PTRACE_O_TRACEEXEC;
   int waiting = 0;
-  for (int i = 3; i < argc; ++i) {
+  for (int i = 4; i < argc; ++i) {
     const pid_t pid = atoi(argv[i]);
     if (ptrace(PTRACE_SEIZE, pid, NULL, options) == 0) {
       ptrace(PTRACE_INTERRUPT, pid, NULL, NULL);

@@ -1,9 +1,9 @@
 // Lets a cell's start fail at each of its system calls, in the launcher and in the cell, with errors and by SIGKILL. Each time the answer must be a clear
 // error, or a cell with all that was asked for; nothing may be left, and the next start must work. As root, on x86_64.
 //
-//   npm run test:faults -- [--stride N] [--user root|nobody] [--mode plain|full|landlock] [--error NUMBER|kill]
+//   npm run test:faults -- [--stride N] [--call NUMBER] [--user root|nobody] [--mode plain|full|landlock] [--error NUMBER|kill]
 //
-// Every N-th call is tried (default 1), each option may be repeated. Takes some minutes.
+// Every N-th call is tried (default 1), or every N-th of one system call only; the other options may be repeated. Takes some minutes.
 
 import assert from 'node:assert/strict';
 import { execFileSync, fork, spawn } from 'node:child_process';
@@ -23,6 +23,7 @@ const here = (name) => fileURLToPath(new URL(name, import.meta.url));
 const { values } = parseArgs({
   options: {
     stride: { type: 'string', default: '1' },
+    call: { type: 'string', default: '-1' },
     user: { type: 'string', multiple: true, default: ['root', 'nobody'] },
     mode: { type: 'string', multiple: true, default: ['plain', 'full', 'landlock'] },
     // ENOMEM, EMFILE, ENOSPC, EPERM, EAGAIN.
@@ -57,7 +58,7 @@ class Victim {
 /** Follows the victim's launcher and its processes. */
 async function follow(victim, at, action) {
   const pids = (await victim.ask('processes')).map(({ pid }) => String(pid));
-  const child = spawn(injector, [String(at), action, ...pids], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(injector, [String(at), values.call, action, ...pids], { stdio: ['ignore', 'pipe', 'inherit'] });
   const lines = createInterface(child.stdout);
   const heard = [];
   lines.on('line', (line) => heard.push(line));

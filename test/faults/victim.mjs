@@ -1,5 +1,6 @@
 // Starts cells on demand, for start-faults.mjs, which makes the start fail.
 
+import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 
 import { runIsolated } from 'cloister';
@@ -61,9 +62,28 @@ function processes() {
   return [...names.keys()].filter(ours).map((pid) => ({ pid, name: names.get(pid) }));
 }
 
+const launchers = new Set();
+
+/** Control groups of this process's launchers, dead ones included: the next one sweeps what they have left. */
+function groups() {
+  if (!existsSync('/sys/fs/cgroup')) {
+    return 0;
+  }
+  // Those of others come and go meanwhile.
+  const args = ['/sys/fs/cgroup', '-ignore_readdir_race', '-type', 'd', '-name', 'cloister-*-*'];
+  const found = execFileSync('find', args, { encoding: 'utf8' });
+  return found.split('\n').filter((line) => launchers.has(/\/cloister-(\d+)-\d+$/.exec(line)?.[1])).length;
+}
+
 /** What is there besides: counted before and after. */
 function state() {
+  for (const { pid, name } of processes()) {
+    if (name === 'cloister') {
+      launchers.add(String(pid));
+    }
+  }
   return {
+    groups: groups(),
     mounts: readFileSync('/proc/self/mounts', 'utf8').split('\n').length,
     descriptors: readdirSync('/proc/self/fd').length,
     scratch: existsSync('/tmp') ? readdirSync('/tmp').filter((name) => name.startsWith('cloister-scratch-')).length : 0,

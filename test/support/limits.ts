@@ -17,7 +17,9 @@ export function groupDirectories(pid?: number): string[] {
     return [];
   }
   const name = `cloister-${pid === undefined ? '*' : String(pid)}-*`;
-  const found = execFileSync('find', ['/sys/fs/cgroup', '-type', 'd', '-name', name], { encoding: 'utf8' });
+  // Those of other tests come and go meanwhile.
+  const args = ['/sys/fs/cgroup', '-ignore_readdir_race', '-type', 'd', '-name', name];
+  const found = execFileSync('find', args, { encoding: 'utf8' });
   return found.split('\n').filter((line) => line !== '');
 }
 
