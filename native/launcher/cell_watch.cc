@@ -21,6 +21,8 @@ constexpr std::uint64_t kBytesPerMillisecond = 8UL * 1024 * 1024;
 constexpr std::uint64_t kShortestPause = 2 * kMillisecond;
 constexpr std::uint64_t kLongestMemoryPause = 50 * kMillisecond;
 constexpr std::uint64_t kLongestCpuPause = 1000 * kMillisecond;
+// What a process has used since the last look is lost when nobody waits for it.
+constexpr std::uint64_t kLongestSampledCpuPause = 50 * kMillisecond;
 // About a second: a cell that cannot be looked at is not held to its limits, and does not go on.
 constexpr int kMostLooksInVain = 500;
 // At most one tenth of a processor is spent on looking.
@@ -42,8 +44,7 @@ CellWatch::CellWatch(const plan::CellLimits& limits, std::unique_ptr<limits::Cel
     : limits_(limits), group_(std::move(group)), init_(init) {}
 
 std::optional<Failure> CellWatch::CannotLook() const {
-  const bool sampled = (limits_.memory != 0 && !limits_.memory_by_group) ||
-                       (limits_.cpu_time_ns != 0 && !limits_.cpu_time_by_group);
+  const bool sampled = (limits_.memory != 0 && !limits_.memory_by_group) || SamplesCpuTime();
   if (!sampled || limits::MeasureTree(init_)) {
     return std::nullopt;
   }
@@ -64,7 +65,7 @@ void CellWatch::Started(std::uint64_t now_ns) {
 wire::EndCause CellWatch::Check() {
   const std::uint64_t begin = sys::MonotonicNow();
   const bool sampled_memory = limits_.memory != 0 && !limits_.memory_by_group;
-  const bool sampled_cpu = limits_.cpu_time_ns != 0 && !limits_.cpu_time_by_group;
+  const bool sampled_cpu = SamplesCpuTime();
   limits::TreeUse tree;
   if (sampled_memory || sampled_cpu) {
     const std::optional<limits::TreeUse> seen = limits::MeasureTree(init_);
@@ -84,7 +85,7 @@ wire::EndCause CellWatch::Check() {
     }
   }
   if (limits_.cpu_time_ns != 0) {
-    const std::uint64_t used = sampled_cpu ? tree.CpuUs() : GroupCpuUs().value_or(0);
+    const std::uint64_t used = sampled_cpu ? SampledCpuUs(tree) : GroupCpuUs().value_or(0);
     const std::uint64_t cpu_left = CpuTimeLeftNs(used);
     if (cpu_left == 0) {
       return wire::EndCause::kCpuTime;
@@ -94,6 +95,11 @@ wire::EndCause CellWatch::Check() {
   const std::uint64_t now = sys::MonotonicNow();
   next_check_ns_ = now + std::max({left, kShortestPause, (now - begin) * kPausePerLook});
   return wire::EndCause::kNone;
+}
+
+std::uint64_t CellWatch::SampledCpuUs(const limits::TreeUse& tree) {
+  ledger_.Add(limits::WithMissed(tree.times, ledger_.Known()));
+  return limits::MicrosecondsOf(ledger_.Total().user + ledger_.Total().system);
 }
 
 std::uint64_t CellWatch::MemoryLeftNs(std::uint64_t resident) {
@@ -116,7 +122,8 @@ std::uint64_t CellWatch::CpuTimeLeftNs(std::uint64_t used_us) {
   }
   // All processors at once, at the most.
   const std::uint64_t left = (limits_.cpu_time_ns - used) / Processors();
-  return std::clamp(left, kShortestPause, kLongestCpuPause);
+  return std::clamp(left, kShortestPause,
+                    SamplesCpuTime() ? kLongestSampledCpuPause : kLongestCpuPause);
 }
 
 std::optional<std::uint64_t> CellWatch::GroupCpuUs() const {
@@ -136,12 +143,18 @@ wire::EndCause CellWatch::Exceeded(const CpuTimes& used) const {
 void CellWatch::BeforeKill() {
   // A first process of a pid namespace that is killed waits for nobody: the kernel lets the others
   // go unaccounted (pid_namespaces(7)).
-  seen_ = limits::MeasureTree(init_).value_or(limits::TreeUse());
+  const std::optional<limits::TreeUse> tree = limits::MeasureTree(init_);
+  seen_ = tree.value_or(limits::TreeUse());
+  if (tree && SamplesCpuTime()) {
+    SampledCpuUs(*tree);
+  }
 }
 
 CpuTimes CellWatch::Used(const CpuTimes& of_waited) const {
-  const CpuTimes waited = {std::max(of_waited.user_us, seen_.user_us),
-                           std::max(of_waited.system_us, seen_.system_us)};
+  const CpuTimes kept = {limits::MicrosecondsOf(ledger_.Total().user),
+                         limits::MicrosecondsOf(ledger_.Total().system)};
+  const CpuTimes waited = {std::max({of_waited.user_us, seen_.user_us, kept.user_us}),
+                           std::max({of_waited.system_us, seen_.system_us, kept.system_us})};
   const std::optional<limits::CpuUse> use = group_ == nullptr ? std::nullopt : group_->Cpu();
   if (!use) {
     return waited;

@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "native/limits/cell_group.h"
+#include "native/limits/cpu_ledger.h"
 #include "native/limits/process_tree.h"
 #include "native/plan/plan.h"
 #include "native/wire/messages.h"
@@ -54,6 +55,11 @@ class CellWatch {
   std::unique_ptr<limits::CellGroup> TakeGroup() { return std::move(group_); }
 
  private:
+  [[nodiscard]] bool SamplesCpuTime() const {
+    return limits_.cpu_time_ns != 0 && !limits_.cpu_time_by_group;
+  }
+  // In microseconds, with a look that was just taken.
+  std::uint64_t SampledCpuUs(const limits::TreeUse& tree);
   // Each tells how long it will take at the least until the limit is exceeded; 0 when it is.
   std::uint64_t MemoryLeftNs(std::uint64_t resident);
   std::uint64_t CpuTimeLeftNs(std::uint64_t used_us);
@@ -64,6 +70,8 @@ class CellWatch {
   pid_t init_ = -1;
   limits::CpuUse at_start_;
   limits::TreeUse seen_;
+  // Kept where processor time is sampled.
+  limits::CpuLedger ledger_;
   std::uint64_t next_check_ns_ = 0;
   int looks_in_vain_ = 0;
 };

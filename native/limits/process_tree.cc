@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,7 @@ constexpr std::size_t kSystemTime = 15;
 constexpr std::size_t kChildrenUserTime = 16;
 constexpr std::size_t kChildrenSystemTime = 17;
 constexpr std::size_t kThreads = 20;
+constexpr std::size_t kStart = 22;
 
 std::string ProcPath(pid_t pid, const char* file) {
   return "/proc/" + std::to_string(pid) + file;
@@ -38,6 +40,13 @@ std::vector<std::string> StatFields(pid_t pid) {
 
 std::uint64_t Field(const std::vector<std::string>& fields, std::size_t number) {
   return number - 3 < fields.size() ? std::strtoull(fields[number - 3].c_str(), nullptr, 10) : 0;
+}
+
+ProcessTime TimeOf(pid_t pid, const std::vector<std::string>& fields) {
+  return {pid,
+          Field(fields, kStart),
+          {Field(fields, kUserTime), Field(fields, kSystemTime)},
+          {Field(fields, kChildrenUserTime), Field(fields, kChildrenSystemTime)}};
 }
 
 std::vector<std::string> ThreadsOf(const std::string& tasks) {
@@ -143,26 +152,52 @@ std::vector<pid_t> ChildrenOf(pid_t pid) {
   return children;
 }
 
-std::optional<TreeUse> MeasureTree(pid_t init) {
+std::uint64_t MicrosecondsOf(std::uint64_t ticks) {
   static const auto kTicks = static_cast<std::uint64_t>(sysconf(_SC_CLK_TCK));
+  return ticks * 1000000U / kTicks;
+}
+
+std::optional<TreeUse> MeasureTree(pid_t init) {
   const std::optional<std::vector<pid_t>> pids = Processes(init);
   if (!pids) {
     return std::nullopt;
   }
   TreeUse use;
-  std::uint64_t user = 0;
-  std::uint64_t system = 0;
+  Ticks sum;
   for (const pid_t pid : *pids) {
     const std::vector<std::string> fields = StatFields(pid);
-    user += Field(fields, kChildrenUserTime) + (pid == init ? 0 : Field(fields, kUserTime));
-    system += Field(fields, kChildrenSystemTime) + (pid == init ? 0 : Field(fields, kSystemTime));
+    if (fields.empty()) {
+      continue;  // gone
+    }
+    ProcessTime time = TimeOf(pid, fields);
+    if (pid == init) {
+      time.own = {};
+    }
+    sum.user += time.own.user + time.waited.user;
+    sum.system += time.own.system + time.waited.system;
+    use.times.push_back(time);
     const std::string status = Status(pid, Field(fields, kThreads));
     use.resident += Resident(status);
     use.largest = std::max(use.largest, Kibibytes(status, "VmHWM"));
   }
-  use.user_us = user * 1000000U / kTicks;
-  use.system_us = system * 1000000U / kTicks;
+  use.user_us = MicrosecondsOf(sum.user);
+  use.system_us = MicrosecondsOf(sum.system);
   return use;
+}
+
+std::vector<ProcessTime> WithMissed(std::vector<ProcessTime> times,
+                                    const std::vector<ProcessTime>& known) {
+  std::sort(times.begin(), times.end(), LowerNumber);
+  std::vector<ProcessTime> missing;
+  std::set_difference(known.begin(), known.end(), times.begin(), times.end(),
+                      std::back_inserter(missing), LowerNumber);
+  for (const ProcessTime& process : missing) {
+    const ProcessTime now = TimeOf(process.pid, StatFields(process.pid));
+    if (now.start == process.start) {
+      times.push_back(now);
+    }
+  }
+  return times;
 }
 
 std::uint64_t ProportionalMemory(pid_t init) {

@@ -33,6 +33,28 @@ describe.each(USERS)('limits.cpuTime and limits.cpus, as %s', (user) => {
     expect(beside?.reason).toBe('cpu-time');
   });
 
+  it('cpuTime counts children whose ends their parent ignores', async () => {
+    const burn = 'end = time.process_time() + 0.2\n  while time.process_time() < end: pass\n  os._exit(0)';
+    const children = (most: number): string =>
+      [
+        'import os, signal, time',
+        'signal.signal(signal.SIGCHLD, signal.SIG_IGN)',
+        `for n in range(${String(most)}):`,
+        ' if os.fork() == 0:',
+        `  ${burn}`,
+        ' try: os.wait()',
+        ' except ChildProcessError: pass',
+      ].join('\n');
+    const [over, under] = await inCells(user, [
+      { command: 'python3', args: ['-c', children(60)], options: { limits: { cpuTime: '600ms', wallTime: '25s' } } },
+      { command: 'python3', args: ['-c', children(2)], options: { limits: { cpuTime: '2s', wallTime: '25s' } } },
+    ]);
+    expect(over?.reason).toBe('cpu-time');
+    expect(under).toMatchObject({ reason: 'exited', exitCode: 0 });
+    const { userTime = 0, systemTime = 0 } = under?.usage ?? {};
+    expect(userTime + systemTime).toBeGreaterThan(100);
+  });
+
   it('a command that has used more by its end ends for that reason', async () => {
     const [result] = await inCells(user, [shell(count(60_000), { limits: { cpuTime: 1 } })]);
     expect(result).toMatchObject({ reason: 'cpu-time' });
