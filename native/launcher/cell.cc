@@ -49,7 +49,7 @@ void Cell::EndForViolation(const SeccompNotification& call) {
   cause = wire::EndCause::kViolation;
   cause_time_ns = sys::MonotonicNow();
   deadline_ns = 0;
-  watch.Stop();
+  // Its other processes go on until the line is written, and are held to the limits meanwhile.
   last_line = listener->Line(call);
   last_line_deadline_ns = cause_time_ns + kLinePatienceNs;
   if (started) {

@@ -164,9 +164,6 @@ void Server::CommandStarted(Cell* cell, const wire::ChildReport& report,
     cell->deadline_ns = report.time_ns + cell->wall_limit_ns;
   }
   cell->watch.Started(report.time_ns);
-  if (cell->cause == wire::EndCause::kViolation) {
-    cell->watch.Stop();
-  }
   wire::StartedEvent event = {};
   event.header = MakeHeader(wire::Type::kStarted, cell->id);
   event.pid = PidOf(*cell, report);

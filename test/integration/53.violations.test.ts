@@ -86,6 +86,32 @@ describe.each(USERS)('violations, as %s', (user) => {
     expect(ended).toEqual({ reason: 'violation', signal: 'SIGSYS' });
   });
 
+  it('do not free the cell from its limits while nobody reads that pipe', async () => {
+    const fill = [
+      'import os, time',
+      'wait, go = os.pipe()',
+      'if os.fork() == 0: os.write(2, b"x" * 1000000)',
+      'if os.fork() == 0:',
+      '  os.read(wait, 1)',
+      '  memory = b"x" * (800 << 20)',
+      'time.sleep(0.3)',
+      'os.write(go, b"x")',
+      'os.mkdir("/tmp/x")',
+    ].join('\n');
+    const ended = await inSubprocess(
+      async ({ spawnIsolated, data }) => {
+        const { script, pledge } = data as { script: string; pledge: string };
+        const limits = { memory: '64MiB', wallTime: '30s' };
+        const { reason, usage } = await spawnIsolated('/usr/bin/python3', ['-c', script], { pledge, limits }).outcome;
+        return { reason, peak: usage.peakMemory / 2 ** 20 };
+      },
+      { user, data: { script: fill, pledge: `${PROMISES} prot_exec` } },
+    );
+    expect(ended.reason).toBe('violation');
+    // As much above the limit as looking now and then may let pass.
+    expect(ended.peak).toBeLessThan(128);
+  });
+
   it('reach standard error wherever it leads', async () => {
     const text = await inSubprocess(
       async ({ spawnIsolated, fs, data }) => {
