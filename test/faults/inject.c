@@ -1,8 +1,8 @@
 /* inject AT CALL ACTION PID...: follows the processes and all that they start, up to an execve(2),
  * and lets their system call number AT, counted over all of them, fail with the error number
  * ACTION; 'kill' kills its process instead. CALL is the number of the only system call that counts,
- * or -1. Calls that never fail do not count. Says "ready" once it follows, and what it has hit. Its own end
- * lets go of all of them. */
+ * or -1. Calls that never fail do not count, nor do those that are made before it follows all of
+ * them. Says "ready" then, and what it has hit. Its own end lets go of all of them. */
 
 #include <errno.h>
 #include <signal.h>
@@ -19,7 +19,8 @@ enum { MOST_PROCESSES = 65536 };
 static long count;
 static long at;
 static long only;
-static int error; /* 0: kill */
+static int waiting; /* for the first stop of so many of those that are followed */
+static int error;   /* 0: kill */
 static char failing[MOST_PROCESSES * 64];
 
 static void fail_call(pid_t pid) {
@@ -53,7 +54,8 @@ static void system_call(pid_t pid) {
   }
   struct __ptrace_syscall_info info;
   if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof info, &info) > 0 &&
-      info.op == PTRACE_SYSCALL_INFO_ENTRY && !never_fails(info.entry.nr) && ++count == at) {
+      info.op == PTRACE_SYSCALL_INFO_ENTRY && waiting == 0 && !never_fails(info.entry.nr) &&
+      ++count == at) {
     fail_call(pid);
   }
 }
@@ -68,6 +70,13 @@ static int stopped(pid_t pid, int status) {
   return status >> 16 != 0 ? 0 : signal;
 }
 
+static void one_less_to_wait_for(void) {
+  if (waiting > 0 && --waiting == 0) {
+    puts("ready");
+    fflush(stdout);
+  }
+}
+
 int main(int argc, char** argv) {
   if (argc < 5) {
     return 64;
@@ -77,7 +86,6 @@ int main(int argc, char** argv) {
   error = strcmp(argv[3], "kill") == 0 ? 0 : atoi(argv[3]);
   const long options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK |
                        PTRACE_O_TRACEVFORK | PTRACE_O_TRACEEXEC;
-  int waiting = 0;
   for (int i = 4; i < argc; ++i) {
     const pid_t pid = atoi(argv[i]);
     if (ptrace(PTRACE_SEIZE, pid, NULL, options) == 0) {
@@ -95,6 +103,7 @@ int main(int argc, char** argv) {
       return 0;
     }
     if (!WIFSTOPPED(status)) {
+      one_less_to_wait_for();
       continue;
     }
     if (status >> 8 == (SIGTRAP | PTRACE_EVENT_EXEC << 8)) {
@@ -103,9 +112,6 @@ int main(int argc, char** argv) {
     }
     const int signal = stopped(pid, status);
     ptrace(PTRACE_SYSCALL, pid, NULL, (long)signal);
-    if (waiting > 0 && --waiting == 0) {
-      puts("ready");
-      fflush(stdout);
-    }
+    one_less_to_wait_for();
   }
 }

@@ -39,8 +39,10 @@ class Victim {
   #child;
 
   constructor(user) {
-    const ids = user === 'nobody' ? { uid: NOBODY, gid: NOBODY } : {};
-    this.#child = fork(here('victim.mjs'), { ...ids, stdio: 'inherit' });
+    // In a mount namespace of its own: its mounts are counted, and others' come and go.
+    const ids = ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'];
+    const execArgv = ['--mount', '--propagation=private', ...(user === 'nobody' ? ids : []), process.execPath];
+    this.#child = fork(here('victim.mjs'), { execPath: 'unshare', execArgv, stdio: 'inherit' });
   }
 
   async ask(what, mode) {
