@@ -11,7 +11,7 @@ import path from 'node:path';
 import { runIsolated } from 'cloister';
 
 const LIMITS = { cpuTime: '1s', wallTime: '5s', memory: '128MiB', processes: 8, output: '64KiB', scratch: '1MiB' };
-const COMPILER_LIMITS = { wallTime: '60s', processes: 32, fileSize: '64MiB', output: '1MiB' };
+const COMPILER_LIMITS = { wallTime: '60s', memory: '1GiB', processes: 32, fileSize: '64MiB', output: '1MiB' };
 
 const VERDICTS = {
   'cpu-time': 'time limit exceeded',
