@@ -3,12 +3,13 @@
  * in the cell inherits the same pipe, and its writes would fail with EAGAIN.
  */
 
-import { readFileSync, readlinkSync, writeSync } from 'node:fs';
+import { constants, readdirSync, readFileSync, readlinkSync, writeSync } from 'node:fs';
 
 export const STDOUT = 1;
 export const STDERR = 2;
 
 const PAUSE_MS = 5;
+const { O_RDONLY } = constants;
 const O_ACCMODE = 3;
 
 /** All of it, waiting where a reader is slow. A reader that has gone away is its own affair: there is nobody left to tell. */
@@ -44,17 +45,38 @@ function hasCode(error: unknown, code: string): boolean {
 }
 
 /**
- * Whether a descriptor was opened for writing by whoever started this program. Node.js has descriptors of its own, of event loops and counters, in the
- * low numbers that the caller has left free: what is written there would be lost, or worse.
+ * Whether a descriptor was opened for writing by whoever started this program. Node.js has descriptors of its own, of event loops, counters and pipes to
+ * itself, in the low numbers that the caller has left free: what is written there would be lost, or taken for a message by the event loop, which ends in a crash.
  */
 export function isWritable(descriptor: number): boolean {
+  const file = openFile(descriptor);
+  return (
+    file !== null &&
+    file.mode !== O_RDONLY &&
+    !file.target.startsWith('anon_inode:') &&
+    (descriptor <= STDERR || !isPipeToItself(file.target))
+  );
+}
+
+function isPipeToItself(target: string): boolean {
+  return (
+    target.startsWith('pipe:') &&
+    readdirSync('/proc/self/fd').some((name) => {
+      const other = openFile(Number(name));
+      return other?.target === target && other.mode === O_RDONLY;
+    })
+  );
+}
+
+/** See proc_pid_fdinfo(5). */
+function openFile(descriptor: number): { target: string; mode: number } | null {
   try {
     const target = readlinkSync(`/proc/self/fd/${String(descriptor)}`);
     const flags = /^flags:\s*([0-7]+)/mu.exec(readFileSync(`/proc/self/fdinfo/${String(descriptor)}`, 'utf8'))?.[1];
-    return !target.startsWith('anon_inode:') && flags !== undefined && (Number.parseInt(flags, 8) & O_ACCMODE) !== 0;
+    return flags === undefined ? null : { target, mode: Number.parseInt(flags, 8) & O_ACCMODE };
   } catch (error) {
     if (hasCode(error, 'ENOENT')) {
-      return false;
+      return null;
     }
     throw error;
   }
