@@ -165,7 +165,10 @@ const RULES: readonly Rule[] = [
   {
     stage: 'exec',
     errnos: ['ENOENT', 'ENOTDIR'],
-    hint: () => "it is not in the cell: root 'system' has /usr, anything else is shown by unveil with 'rx'",
+    hint: ({ detail }) =>
+      detail.includes('/') && !detail.startsWith('/')
+        ? "it is looked for in the working directory inside, which is '/' unless cwd says otherwise: give its absolute path, or set cwd; and show it by unveil with 'rx'"
+        : "it is not in the cell: root 'system' has /usr, anything else is shown by unveil with 'rx'",
   },
   {
     stage: 'exec',

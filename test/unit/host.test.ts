@@ -211,6 +211,8 @@ describe('hints', () => {
     ['nested Landlock', 'landlock', -7, 'landlock_restrict_self', '', /16 Landlock domains/],
     ['a tight process limit', 'init', -11, 'clone', '', /limits\.processes/],
     ['not there', 'exec', ENOENT, 'execve', 'x', /not in the cell/],
+    ['not there, by its path', 'exec', ENOENT, 'execve', '/srv/x', /not in the cell/],
+    ['not in the working directory', 'exec', ENOENT, 'execve', './x', /working directory inside/],
     ['no interpreter', 'exec', ENOENT, 'execve (interpreter)', '/srv/x', /interpreter or dynamic loader/],
     ['not executable', 'exec', -13, 'execve', '/srv/x', /executable bit/],
     ['no program', 'exec', -8, 'execve', '/srv/x', /neither a program/],
