@@ -10,7 +10,7 @@ export const workFolder = fileURLToPath(new URL('../../.cache/bench-seccomp/', i
 
 /** enum scmp_compare. */
 const OPERATORS = { '!=': 1, '<': 2, '<=': 3, '==': 4, '>=': 5, '>': 6, '&==': 7 };
-const ALLOW = 0x7fff0000;
+const ANSWERS = { allow: 0x7fff0000, log: 0x7ffc0000, trap: 0x00030000, 'kill-process': 0x80000000 };
 const ERRNO = 0x00050000;
 const NAMES = { x86_64: 'x86_64', x86: 'x86', x32: 'x32' };
 
@@ -23,8 +23,8 @@ export function build(name, ...libraries) {
 }
 
 function answerOf(action) {
-  return action === 'allow'
-    ? ALLOW
+  return typeof action === 'string'
+    ? ANSWERS[action]
     : ERRNO | (action.errno === 'EPERM' ? 1 : action.errno === 'ENOSYS' ? 38 : action.errno);
 }
 
