@@ -13,8 +13,8 @@ const { O_RDONLY } = constants;
 const O_ACCMODE = 3;
 
 /** All of it, waiting where a reader is slow. A reader that has gone away is its own affair: there is nobody left to tell. */
-export function write(descriptor: number, text: string): void {
-  let rest: Uint8Array = Buffer.from(text);
+export function write(descriptor: number, output: string | Uint8Array): void {
+  let rest = typeof output === 'string' ? Buffer.from(output) : output;
   while (rest.length > 0) {
     try {
       rest = rest.subarray(writeSync(descriptor, rest));

@@ -1,9 +1,8 @@
 /** `cloister seccomp`: the filter compiler on files. */
 
-import { readFileSync, writeFileSync } from 'node:fs';
-import { text } from 'node:stream/consumers';
+import { createReadStream, writeFileSync } from 'node:fs';
 
-import { Argument, Command, InvalidArgumentError, Option } from 'commander';
+import { Argument, type Command, InvalidArgumentError, Option } from 'commander';
 
 import { CloisterError, policyError } from '../errors.js';
 import { compile } from '../filter/compile.js';
@@ -17,6 +16,10 @@ import { cArray } from './seccomp-c.js';
 import { say, STDOUT, write } from './output.js';
 
 const REFUSED = 1;
+/** In bytes. Docker's profile has 20,000; /dev/zero has no end. */
+const LARGEST_FILE = 64 * 1024 * 1024;
+/** -1 is what a tracer writes to have a call skipped. */
+const NUMBER = /^(-1|\d+|0x[\da-fA-F]+)$/;
 
 interface FileOptions {
   arch?: SeccompArch[];
@@ -27,14 +30,14 @@ interface FileOptions {
 
 /** Completes a command that has its name; `finish` gets the exit status. */
 export function makeSeccompCommand(command: Command, finish: (status: number) => void): Command {
-  command
-    .description(
-      'compile, read, ask and import seccomp filters; FILE is a policy or an OCI profile in JSON, - for standard input',
-    )
-    .addCommand(compileCommand(finish))
-    .addCommand(disassembleCommand(finish))
-    .addCommand(evaluateCommand(finish))
-    .addCommand(importCommand(finish));
+  command.description(
+    'compile, read, ask and import seccomp filters; FILE is a policy or an OCI profile in JSON, - for standard input',
+  );
+  // Made by command(): these end and report as their parent does, those of addCommand() by themselves, with a status that means a refused call.
+  compileCommand(command.command('compile'), finish);
+  disassembleCommand(command.command('disassemble'), finish);
+  evaluateCommand(command.command('evaluate'), finish);
+  importCommand(command.command('import'), finish);
   return command;
 }
 
@@ -54,14 +57,15 @@ function withInput(command: Command): Command {
       (name: string, before: string[] | undefined) => [...(before ?? []), name],
     )
     .addOption(
-      new Option('--argument-widths <widths>', 'for OCI profiles: what ints compare')
-        .choices(['kernel', '64'])
-        .default('kernel'),
+      new Option('--argument-widths <widths>', 'for OCI profiles: what ints compare (default: kernel)').choices([
+        'kernel',
+        '64',
+      ]),
     );
 }
 
-function compileCommand(finish: (status: number) => void): Command {
-  return withInput(new Command('compile'))
+function compileCommand(command: Command, finish: (status: number) => void): void {
+  withInput(command)
     .description('compile to a program: struct sock_filter[] in host byte order, a C array, or text')
     .addArgument(file())
     .addOption(new Option('--format <form>').choices(['bytes', 'c', 'text']).default('text'))
@@ -73,29 +77,27 @@ function compileCommand(finish: (status: number) => void): Command {
         c: () => cArray(program.bytes),
         text: () => program.disassemble(),
       }[options.format]();
-      if (options.output !== undefined) {
-        writeOutput(options.output, output);
-      } else if (typeof output === 'string') {
-        write(STDOUT, output);
+      if (options.output === undefined) {
+        print(output);
       } else {
-        writeFileSync(STDOUT, output);
+        writeOutput(options.output, output);
       }
       finish(0);
     });
 }
 
-function disassembleCommand(finish: (status: number) => void): Command {
-  return withInput(new Command('disassemble'))
+function disassembleCommand(command: Command, finish: (status: number) => void): void {
+  withInput(command)
     .description('print the compiled program with the names of calls and constants')
     .addArgument(file())
     .action(async (path: string, options: FileOptions) => {
-      write(STDOUT, compile(await readPolicy(path, options)).disassemble());
+      print(compile(await readPolicy(path, options)).disassemble());
       finish(0);
     });
 }
 
-function evaluateCommand(finish: (status: number) => void): Command {
-  return withInput(new Command('evaluate'))
+function evaluateCommand(command: Command, finish: (status: number) => void): void {
+  withInput(command)
     .description('tell what the filter answers to one call, and which rule decides')
     .addArgument(file())
     .argument('<syscall>', 'name or number')
@@ -107,18 +109,18 @@ function evaluateCommand(finish: (status: number) => void): Command {
     .action(async (path: string, syscall: string, args: bigint[], options: FileOptions) => {
       const policy = await readPolicy(path, options);
       const arch = policy.architectures?.[0] ?? hostArch() ?? 'x86_64';
-      const call = { arch, syscall: /^\d+$/.test(syscall) ? Number(syscall) : syscall, args };
+      const call = { arch, syscall: NUMBER.test(syscall) ? Number(syscall) : syscall, args };
       const program = compile(policy);
       const { action, executed } = program.evaluate(call);
       const { decidedBy } = explain(policy, call);
       const result = { action, decidedBy, executed, cached: program.isCached(call) };
-      write(STDOUT, `${JSON.stringify(result)}\n`);
+      print(`${JSON.stringify(result)}\n`);
       finish(action === 'allow' || action === 'log' ? 0 : REFUSED);
     });
 }
 
-function importCommand(finish: (status: number) => void): Command {
-  return withInput(new Command('import'))
+function importCommand(command: Command, finish: (status: number) => void): void {
+  withInput(command)
     .description('translate an OCI profile, such as Docker ships, to a policy')
     .addArgument(file())
     .action(async (path: string, options: FileOptions) => {
@@ -128,8 +130,7 @@ function importCommand(finish: (status: number) => void): Command {
       for (const name of skipped) {
         say(`left out ${name}`);
       }
-      write(
-        STDOUT,
+      print(
         `${JSON.stringify(policy, (_, value: unknown) => (typeof value === 'bigint' ? jsonNumber(value) : value), 2)}\n`,
       );
       finish(0);
@@ -165,9 +166,18 @@ function jsonNumber(value: bigint): number {
 }
 
 async function readPolicy(path: string, options: FileOptions): Promise<SeccompPolicy & { skipped?: string[] }> {
-  const parsed = parseJson(path === '-' ? await text(process.stdin) : readText(path), path);
+  const parsed = parseJson(await readText(path), path);
   const { arch, kernel, capability, argumentWidths } = options;
   if (typeof parsed === 'object' && parsed !== null && 'rules' in parsed) {
+    const unused = { kernel, capability, 'argument-widths': argumentWidths };
+    const issues = Object.entries(unused).flatMap(([name, value]) =>
+      value === undefined
+        ? []
+        : [{ code: 'conflict', path: `--${name}`, message: `is for OCI profiles, and ${path} is a policy` }],
+    );
+    if (issues.length > 0) {
+      throw policyError(issues, 'options');
+    }
     return { ...(parsed as SeccompPolicy), ...(arch === undefined ? {} : { architectures: arch }) };
   }
   const oci: OciOptions = { arch: arch?.[0], kernel, capabilities: capability, argumentWidths };
@@ -175,11 +185,32 @@ async function readPolicy(path: string, options: FileOptions): Promise<SeccompPo
   return arch === undefined ? policy : { ...policy, architectures: arch };
 }
 
-function readText(path: string): string {
+async function readText(path: string): Promise<string> {
+  const parts: Buffer[] = [];
+  let size = 0;
   try {
-    return readFileSync(path, 'utf8');
+    for await (const part of path === '-' ? process.stdin : createReadStream(path)) {
+      parts.push(part as Buffer);
+      size += (part as Buffer).length;
+      if (size > LARGEST_FILE) {
+        break;
+      }
+    }
   } catch (error) {
     throw fileError('read', path, error);
+  }
+  if (size > LARGEST_FILE) {
+    const message = `${path} has more than ${String(LARGEST_FILE)} bytes`;
+    throw policyError([{ code: 'too-long', path: '', message }], 'seccomp policy');
+  }
+  return Buffer.concat(parts).toString();
+}
+
+function print(output: string | Uint8Array): void {
+  try {
+    write(STDOUT, output);
+  } catch (error) {
+    throw fileError('write', 'standard output', error);
   }
 }
 
