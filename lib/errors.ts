@@ -82,8 +82,15 @@ export class CloisterError extends Error {
   }
 }
 
-/** The error of a policy with at least one issue. The message lists all of them. */
-export function policyError(issues: readonly PolicyIssue[], subject = 'policy'): CloisterError {
+/** More of them nobody reads; a hostile policy must not fill memory and log with millions. */
+const MOST_ISSUES = 1000;
+
+/** The error of a policy with at least one issue. The message lists all of them, up to a thousand. */
+export function policyError(found: readonly PolicyIssue[], subject = 'policy'): CloisterError {
+  const issues = found.slice(0, MOST_ISSUES);
+  if (found.length > MOST_ISSUES) {
+    issues.push({ code: 'too-long', path: '', message: `and ${String(found.length - MOST_ISSUES)} more issues` });
+  }
   const lines = issues.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`));
   const message =
     lines.length === 1

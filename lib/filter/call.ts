@@ -3,6 +3,7 @@
 import { type PolicyIssue, policyError } from '../errors.js';
 import { describe, unknownWord } from '../policy/issues.js';
 import type { SeccompArch, SeccompCall } from '../policy/seccomp-types.js';
+import { Snapshot } from '../policy/snapshot.js';
 import { archIssue, AUDIT_ARCH, hasShortRegisters } from '../policy/syscalls/arch.js';
 import { syscallName, syscallNames, syscallNumber, X32_BIT } from '../policy/syscalls/lookup.js';
 
@@ -30,10 +31,12 @@ export function resolveCall(call: SeccompCall): CallData {
     issues.push({
       code: 'wrong-type',
       path: 'args',
-      message: `must be an array of at most six numbers, not ${describe(args)}`,
+      message: `must be an array of at most six numbers, not ${Array.isArray(args) ? `${args.length} of them` : describe(args)}`,
     });
   }
-  const words = Array.from({ length: 6 }, (_, index) => readWord(args[index] ?? 0, `args[${index}]`, issues));
+  const words = Array.from({ length: 6 }, (_, index) =>
+    readWord(Array.isArray(args) ? (args[index] ?? 0) : 0, `args[${index}]`, issues),
+  );
   const pointer = readWord(instructionPointer, 'instructionPointer', issues);
   if (issues.length > 0) {
     throw policyError(issues, 'call');
@@ -50,11 +53,17 @@ export function resolveCall(call: SeccompCall): CallData {
   };
 }
 
+/** A copy: getters run once. */
 function checkShape(call: unknown): SeccompCall {
-  if (typeof call !== 'object' || call === null) {
+  const snapshot = new Snapshot();
+  const copy = snapshot.take(call);
+  if (snapshot.issues.length > 0) {
+    throw policyError(snapshot.issues, 'call');
+  }
+  if (typeof copy !== 'object' || copy === null) {
     throw policyError([{ code: 'wrong-type', path: '', message: `must be an object, not ${describe(call)}` }], 'call');
   }
-  return call as SeccompCall;
+  return copy as SeccompCall;
 }
 
 function readNumber(syscall: unknown, arch: SeccompArch, issues: PolicyIssue[]): number {
@@ -63,7 +72,7 @@ function readNumber(syscall: unknown, arch: SeccompArch, issues: PolicyIssue[]):
     if (number === undefined) {
       const message = syscallNames().has(syscall)
         ? `${arch} has no number for ${syscall}`
-        : unknownWord('system call', syscall, [...syscallNames()]);
+        : unknownWord('system call', syscall, syscallNames());
       issues.push({ code: 'unknown-value', path: 'syscall', message });
     }
     return number ?? 0;

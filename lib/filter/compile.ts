@@ -1,20 +1,19 @@
 /** Policies in, a filter out. The work is done by native/seccomp; here are its border and its errors. */
 
-import * as z from '../policy/zod.js';
-
 import { bug, CloisterError, type PolicyIssue, policyError } from '../errors.js';
 import { CompileFailure } from '../native/seccomp-functions.js';
-import { describe, translate, unknownWord } from '../policy/issues.js';
+import { describe } from '../policy/issues.js';
+import { readOptions } from '../policy/options.js';
 import { formatPath } from '../policy/path.js';
 import { seccompPolicySchema } from '../policy/schema-seccomp.js';
 import type { SeccompAction, SeccompArch, SeccompPolicy, SeccompProgram } from '../policy/seccomp-types.js';
+import { checkShape } from '../policy/shape.js';
 import { Snapshot } from '../policy/snapshot.js';
 import { syscallNames, syscallNumber } from '../policy/syscalls/lookup.js';
 import { encodeRequest, type EncodedWeight } from './encode.js';
-import { readOptions } from './options.js';
 import { NODE_PROFILE } from './profile.js';
 import { CompiledProgram, seccompFunctions } from './program.js';
-import { resolvePolicy } from './resolve.js';
+import { resolvePolicy, unknownCall } from './resolve.js';
 import type { ResolvedPolicy } from './resolved.js';
 
 export interface CompileOptions {
@@ -48,24 +47,29 @@ export function compile(policy: SeccompPolicy, options: CompileOptions = {}): Se
  * @throws as compile() does; with several policies the places of issues begin with the policy's index.
  */
 export function compileMerged(policies: readonly SeccompPolicy[], options: CompileOptions = {}): SeccompProgram {
-  if (!Array.isArray(policies)) {
-    throw policyError(
-      [{ code: 'wrong-type', path: '', message: `must be an array of policies, not ${describe(policies)}` }],
-      'argument',
-    );
-  }
+  const list = readList(policies);
   const issues: PolicyIssue[] = [];
-  const list: readonly unknown[] = policies;
-  const several = list.length > 1 && list.length <= MOST_POLICIES;
-  const resolved =
-    list.length > MOST_POLICIES
-      ? []
-      : Array.from(list, (policy, index) => resolveUnknown(policy, issues, several ? [index] : []));
-  if (resolved.length === 0) {
-    const message = `must be 1 to ${MOST_POLICIES} policies, not ${list.length}`;
-    issues.push({ code: 'out-of-range', path: '', message });
-  }
+  const resolved = list.map((policy, index) => resolveUnknown(policy, issues, list.length > 1 ? [index] : []));
   return compileResolved(resolved, options, issues);
+}
+
+/** The policies of a list. Its length is asked for once: a proxy may answer differently the next time. */
+function readList(policies: unknown): unknown[] {
+  let problem = { code: 'unreadable', path: '', message: 'cannot be read: reading it throws' };
+  try {
+    if (Array.isArray(policies)) {
+      const { length } = policies;
+      if (length >= 1 && length <= MOST_POLICIES) {
+        return Array.from({ length }, (_, index) => policies[index] as unknown);
+      }
+      problem = { code: 'out-of-range', path: '', message: `must be 1 to ${MOST_POLICIES} policies, not ${length}` };
+    } else {
+      problem = { code: 'wrong-type', path: '', message: `must be an array of policies, not ${describe(policies)}` };
+    }
+  } catch {
+    // A trap of a proxy: the problem is the one named above.
+  }
+  throw policyError([problem], 'argument');
 }
 
 /**
@@ -113,16 +117,14 @@ export function resolveUnknown(
 ): ResolvedPolicy {
   const snapshot = new Snapshot();
   const copy = snapshot.take(policy);
-  const found: PolicyIssue[] = snapshot.issues;
-  const parsed = z.safeParse(seccompPolicySchema, copy);
-  if (!parsed.success) {
-    const known = new Set(found.map(({ path }) => path));
-    found.push(...translate(parsed.error.issues, copy, base).filter(({ path }) => !known.has(path)));
-  }
-  if (parsed.success && found.length === 0) {
+  const parsed = checkShape(seccompPolicySchema, snapshot, copy, base);
+  if ('data' in parsed && snapshot.issues.length === 0) {
     return resolvePolicy(parsed.data, issues, base);
   }
-  issues.push(...found);
+  // One by one: as arguments of one call there could be too many.
+  for (const issue of [...snapshot.issues, ...('data' in parsed ? [] : parsed.issues)]) {
+    issues.push(issue);
+  }
   return { defaultAnswer: 0, foreignAnswer: 0, unknownAnswer: 0, architectures: [], spelling: new Map() };
 }
 
@@ -135,7 +137,7 @@ function readWeights(weights: unknown, policies: readonly ResolvedPolicy[], issu
   for (const [name, weight] of Object.entries(weights) as [string, unknown][]) {
     const path = formatPath(['weights', name]);
     if (!syscallNames().has(name)) {
-      issues.push({ code: 'unknown-value', path, message: unknownWord('system call', name, [...syscallNames()]) });
+      issues.push(unknownCall(name, path, issues));
       continue;
     }
     if (typeof weight !== 'number' || !Number.isInteger(weight) || weight < 0 || weight > LARGEST_WEIGHT) {

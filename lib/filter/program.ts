@@ -62,7 +62,8 @@ export class CompiledProgram implements SeccompProgram {
  * would take them (seccomp_check_filter, bpf_check_classic).
  */
 export function programFromBytes(bytes: Uint8Array, architectures: readonly SeccompArch[]): SeccompProgram {
-  const copy = types.isUint8Array(bytes) ? new Uint8Array(bytes) : undefined;
+  // One whose buffer was transferred away has no length, and no copy.
+  const copy = types.isUint8Array(bytes) ? new Uint8Array(bytes.length === 0 ? [] : bytes) : undefined;
   const problem = copy === undefined ? `must be a Uint8Array, not ${describe(bytes)}` : programProblem(copy);
   const issues: PolicyIssue[] = problem === undefined ? [] : [{ code: 'wrong-type', path: 'bytes', message: problem }];
   if (!Array.isArray(architectures)) {

@@ -128,7 +128,7 @@ class Resolver {
   #checkSyscall(syscall: string | number, path: readonly PathPart[]): void {
     if (typeof syscall === 'string') {
       if (!syscallNames().has(syscall)) {
-        this.#issue('unknown-value', path, unknownWord('system call', syscall, [...syscallNames()]));
+        this.#issues.push(unknownCall(syscall, formatPath([...this.#base, ...path]), this.#issues));
       }
     } else if (this.#archs.length > 0 && !this.#archs.some((arch) => numberOn(syscall, arch) !== undefined)) {
       this.#issue('out-of-range', path, `${syscall} is a number of x32, which the policy's architectures do not name`);
@@ -222,6 +222,15 @@ class Resolver {
   }
 }
 
+// Looking for the nearest of all names takes most of a millisecond.
+const MOST_SUGGESTIONS = 100;
+
+/** The issue of a name that no architecture has, with a suggestion unless there are many issues already. */
+export function unknownCall(name: string, path: string, issues: readonly PolicyIssue[]): PolicyIssue {
+  const candidates = issues.length < MOST_SUGGESTIONS ? syscallNames() : [];
+  return { code: 'unknown-value', path, message: unknownWord('system call', name, candidates) };
+}
+
 function named(rule: SeccompRule): readonly (string | number)[] {
   return typeof rule.syscalls === 'object' ? rule.syscalls : [rule.syscalls];
 }
@@ -258,11 +267,14 @@ function resolveCondition(
  */
 function multiplexedRules(rule: SeccompRule, source: number, answer: number, decided: Set<string>): ResolvedRule[] {
   const conditional = rule.args !== undefined && rule.args.length > 0;
-  const calls = named(rule).flatMap((syscall) => {
+  const calls = new Set<string>();
+  for (const syscall of named(rule)) {
     const name = typeof syscall === 'string' ? syscall : syscallName(syscall, 'x86');
-    return name === undefined ? [] : [name];
-  });
-  const open = calls.filter((name) => conditional || !decided.has(name));
+    if (name !== undefined) {
+      calls.add(name);
+    }
+  }
+  const open = [...calls].filter((name) => conditional || !decided.has(name));
   if (!conditional) {
     calls.forEach((name) => decided.add(name));
   }
@@ -281,7 +293,7 @@ function multiplexedRules(rule: SeccompRule, source: number, answer: number, dec
     };
     const subCall = { source, answer, numbers: [number], conditions: [selector] };
     const limit = conditional || answer !== ALLOW ? [{ ...subCall, limit: true }] : [];
-    const decision = conditional || calls.includes(way.multiplexer) ? [] : [{ ...subCall, limit: false }];
+    const decision = conditional || calls.has(way.multiplexer) ? [] : [{ ...subCall, limit: false }];
     return [...limit, ...decision];
   });
 }

@@ -5,8 +5,9 @@ import * as z from './zod.js';
 import { CloisterError, type PolicyIssue, policyError } from '../errors.js';
 import { resolveFrom } from '../util/paths.js';
 import { type Caller, currentCaller } from './caller.js';
-import { describe, translate } from './issues.js';
+import { describe } from './issues.js';
 import { abortSignal, boolean, bytes, count, duration, oneOf, type Schema, scalar, strict } from './schema-parts.js';
+import { checkShape } from './shape.js';
 import { Snapshot } from './snapshot.js';
 
 export const ARCHIVE_FORMATS = ['zip', 'tar', 'tar.gz', 'tar.bz2', 'tar.xz', 'tar.zst'] as const;
@@ -169,12 +170,11 @@ function pathIssues(path: unknown, at: string): PolicyIssue[] {
 function parseOptions(schema: Schema<ParsedOptions>, options: unknown, earlier: readonly PolicyIssue[]): ParsedOptions {
   const snapshot = new Snapshot();
   const copy = snapshot.take(options === undefined ? {} : options);
-  const result = z.safeParse(schema, copy);
-  if (result.success && snapshot.issues.length === 0 && earlier.length === 0) {
+  const result = checkShape(schema, snapshot, copy);
+  if ('data' in result && snapshot.issues.length === 0 && earlier.length === 0) {
     return result.data;
   }
-  const known = new Set(snapshot.issues.map(({ path }) => path));
-  const found = result.success ? [] : translate(result.error.issues, copy).filter(({ path }) => !known.has(path));
+  const found = 'data' in result ? [] : result.issues;
   const error = policyError([...earlier, ...snapshot.issues, ...found], 'arguments');
   if (snapshot.cause === undefined) {
     throw error;

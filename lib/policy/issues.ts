@@ -17,7 +17,7 @@ function unknownKey(key: string, known: readonly string[]): string {
 }
 
 /** Whether a word is known, in words: `unknown promise 'rpat', did you mean 'rpath'?` */
-export function unknownWord(noun: string, word: string, known: readonly string[]): string {
+export function unknownWord(noun: string, word: string, known: Iterable<string>): string {
   const nearest = suggest(word, known);
   return `unknown ${noun} '${word}'${nearest === undefined ? '' : `, did you mean '${nearest}'?`}`;
 }

@@ -2,13 +2,12 @@
 
 import { release } from 'node:os';
 
-import * as z from './zod.js';
-
 import { type PolicyIssue, policyError, unsupported } from '../errors.js';
-import { describe, translate, unknownWord } from './issues.js';
+import { describe, unknownWord } from './issues.js';
 import { actionNamed, archNamed, dockerNames, operatorNamed, scmpName } from './oci/names.js';
 import { orderRules, type ProfileRule, sameAction } from './oci/order.js';
 import { type Condition, type Entry, type Profile, profileSchema, type Selection } from './oci/schema.js';
+import { readOptions } from './options.js';
 import { formatPath } from './path.js';
 import type {
   ArgCondition,
@@ -18,6 +17,7 @@ import type {
   SeccompPolicy,
   SeccompRule,
 } from './seccomp-types.js';
+import { checkShape } from './shape.js';
 import { Snapshot } from './snapshot.js';
 import { archIssue, hostArch } from './syscalls/arch.js';
 import { syscallNames } from './syscalls/lookup.js';
@@ -41,6 +41,8 @@ export interface OciOptions {
   unknownSyscallAction?: SeccompAction | 'profile' | undefined;
 }
 
+const OPTIONS = ['arch', 'capabilities', 'kernel', 'argumentWidths', 'unknownSyscallAction'];
+
 export type ImportedPolicy = SeccompPolicy & { skipped?: string[] };
 
 /**
@@ -52,12 +54,9 @@ export type ImportedPolicy = SeccompPolicy & { skipped?: string[] };
  */
 export function fromOci(profile: OciSeccompProfile, options: OciOptions = {}): ImportedPolicy {
   const issues: PolicyIssue[] = [];
-  if (typeof (options as unknown) !== 'object' || (options as unknown) === null) {
-    const message = `must be an object, not ${describe(options)}`;
-    throw policyError([{ code: 'wrong-type', path: '', message }], 'option');
-  }
+  const given: OciOptions = readOptions(options, OPTIONS);
   const parsed = parseProfile(profile);
-  const target = readTarget(options, issues);
+  const target = readTarget(given, issues);
   const entries = (parsed.syscalls ?? []).map((entry, source) => ({ entry, source }));
   const selected = entries.filter(({ entry, source }) => isSelected(entry, target, ['syscalls', source], issues));
   const skipped = new Set(unusedMembers(parsed));
@@ -68,7 +67,7 @@ export function fromOci(profile: OciSeccompProfile, options: OciOptions = {}): I
   if (issues.length > 0) {
     throw policyError(issues, 'OCI seccomp profile');
   }
-  const unknown = options.unknownSyscallAction ?? 'profile';
+  const unknown = given.unknownSyscallAction ?? 'profile';
   return {
     defaultAction,
     architectures,
@@ -88,13 +87,11 @@ interface Target {
 function parseProfile(profile: unknown): Profile {
   const snapshot = new Snapshot();
   const copy = snapshot.take(profile);
-  const result = z.safeParse(profileSchema, copy);
-  if (result.success && snapshot.issues.length === 0) {
+  const result = checkShape(profileSchema, snapshot, copy);
+  if ('data' in result && snapshot.issues.length === 0) {
     return result.data;
   }
-  const known = new Set(snapshot.issues.map(({ path }) => path));
-  const found = result.success ? [] : translate(result.error.issues, copy).filter(({ path }) => !known.has(path));
-  throw policyError([...snapshot.issues, ...found], 'OCI seccomp profile');
+  throw policyError([...snapshot.issues, ...('data' in result ? [] : result.issues)], 'OCI seccomp profile');
 }
 
 function readTarget(

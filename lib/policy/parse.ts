@@ -3,16 +3,15 @@
  * Nothing behind this file looks at what the user wrote.
  */
 
-import * as z from './zod.js';
-
 import { bug, CloisterError, type PolicyIssue, policyError, unsupported } from '../errors.js';
 import { type Caller, currentCaller } from './caller.js';
 import { conflicts } from './conflicts.js';
 import { type ImageCall, type ImageFound, withImage } from './image-defaults.js';
-import { describe, translate } from './issues.js';
+import { describe } from './issues.js';
 import { hostPathOf, normalizePolicy, normalizeStdio } from './normalize.js';
 import { type ParsedOptions, policyFileSchema, policySchema, runOptionsSchema, spawnOptionsSchema } from './schema.js';
 import type { Schema } from './schema-parts.js';
+import { checkShape } from './shape.js';
 import { Snapshot, withoutPrototypes } from './snapshot.js';
 import type { IsolationPolicy } from './types.js';
 import { unbuiltError } from './unbuilt.js';
@@ -162,17 +161,15 @@ export function validate<Output>(
   schema: Schema<Output>,
   earlier: readonly PolicyIssue[],
 ): Output {
-  const result = z.safeParse(schema, copy);
-  if (result.success && snapshot.issues.length === 0 && earlier.length === 0) {
+  const result = checkShape(schema, snapshot, copy);
+  if ('data' in result && snapshot.issues.length === 0 && earlier.length === 0) {
     const crossed = conflicts(copy);
     if (crossed.length === 0) {
       return withoutPrototypes(result.data);
     }
     throw policyError(crossed);
   }
-  // What could not be copied is missing from the copy: the schema would only say it a second time, in other words.
-  const known = new Set(snapshot.issues.map(({ path }) => path));
-  const found = result.success ? [] : translate(result.error.issues, copy).filter(({ path }) => !known.has(path));
+  const found = 'data' in result ? [] : result.issues;
   const error = policyError([...earlier, ...snapshot.issues, ...found, ...conflicts(copy)]);
   if (snapshot.cause === undefined) {
     throw error;
@@ -202,9 +199,13 @@ function parseArguments(args: unknown, issues: PolicyIssue[]): string[] {
     issues.push({ code: 'wrong-type', path: 'args', message: `must be an array of strings, not ${describe(args)}` });
     return [];
   }
-  issues.push(...snapshot.issues.map((issue) => ({ ...issue, path: `args${issue.path}` })));
+  const known = new Set<string>();
+  for (const issue of snapshot.issues) {
+    issues.push({ ...issue, path: `args${issue.path}` });
+    known.add(issue.path);
+  }
   for (const [index, word] of copy.entries()) {
-    if (typeof word !== 'string' && !snapshot.issues.some(({ path }) => path === `[${String(index)}]`)) {
+    if (typeof word !== 'string' && !known.has(`[${String(index)}]`)) {
       issues.push({
         code: 'wrong-type',
         path: `args[${String(index)}]`,

@@ -2,12 +2,14 @@
 
 import { type PolicyIssue, policyError } from '../errors.js';
 import { describe, unknownWord } from './issues.js';
+import { readOptions } from './options.js';
 import { ALWAYS, PLAIN, QUIET } from './promises/calls.js';
 import { fileRules } from './promises/files.js';
 import { processRules, type SignalTargets } from './promises/processes.js';
 import { allow, answer } from './promises/rules.js';
 import { socketRules } from './promises/sockets.js';
 import type { SeccompAction, SeccompArch, SeccompPolicy } from './seccomp-types.js';
+import { Snapshot } from './snapshot.js';
 import { archIssue } from './syscalls/arch.js';
 import type { OnViolation, PledgePromise } from './types.js';
 import { ON_VIOLATION, PROMISES } from './vocabulary.js';
@@ -26,6 +28,8 @@ export interface PledgePolicyOptions {
   signals?: SignalTargets | undefined;
 }
 
+/** pid_t. */
+const LARGEST_PID = 0x7fff_ffff;
 const ENOSYS: SeccompAction = { errno: 'ENOSYS' };
 const VIOLATIONS: Readonly<Record<OnViolation, SeccompAction>> = {
   kill: 'kill-process',
@@ -45,7 +49,7 @@ export function pledgePolicy(
 ): SeccompPolicy {
   const issues: PolicyIssue[] = [];
   const given = readPromises(promises, issues);
-  const { arch, onViolation, signals } = options;
+  const { arch, onViolation, signals }: PledgePolicyOptions = readOptions(options, ['arch', 'onViolation', 'signals']);
   if (onViolation !== undefined && !ON_VIOLATION.includes(onViolation)) {
     issues.push({
       code: 'unknown-value',
@@ -58,6 +62,10 @@ export function pledgePolicy(
   const wrongArch = arch === undefined ? undefined : archIssue(arch, 'arch');
   if (wrongArch !== undefined) {
     issues.push(wrongArch);
+  }
+  const pid: unknown = signals === undefined || signals === 'any' ? 1 : (signals as { pid?: unknown } | null)?.pid;
+  if (typeof pid !== 'number' || !Number.isInteger(pid) || pid < 1 || pid > LARGEST_PID) {
+    issues.push({ code: 'wrong-type', path: 'signals', message: "must be 'any' or { pid: NUMBER }" });
   }
   if (issues.length > 0) {
     throw policyError(issues, 'pledge');
@@ -104,8 +112,16 @@ export function promisedCalls(promises: readonly PledgePromise[], options: Promi
 }
 
 function readPromises(promises: unknown, issues: PolicyIssue[]): ReadonlySet<PledgePromise> {
-  const words: unknown = typeof promises === 'string' ? promises.split(/\s+/).filter((word) => word !== '') : promises;
+  const snapshot = new Snapshot();
+  const copy = snapshot.take(promises);
+  const words: unknown = typeof copy === 'string' ? copy.split(/\s+/).filter((word) => word !== '') : copy;
   const known = new Set<PledgePromise>();
+  if (snapshot.issues.length > 0) {
+    for (const issue of snapshot.issues) {
+      issues.push({ ...issue, path: `promises${issue.path}` });
+    }
+    return known;
+  }
   if (!Array.isArray(words)) {
     issues.push({
       code: 'wrong-type',

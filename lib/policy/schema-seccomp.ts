@@ -78,7 +78,9 @@ const syscall: Schema<string | number> = scalar(
 );
 
 const rule = strict({
-  syscalls: z.union([syscall, z.array(syscall)]),
+  syscalls: z.union([syscall, z.array(syscall)], {
+    error: 'must be the name or the number of a system call, or an array of them',
+  }),
   action,
   args: z.optional(z.array(condition)),
 });

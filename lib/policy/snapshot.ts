@@ -14,6 +14,7 @@ const OPAQUE: ReadonlySet<PropertyKey> = new Set(['signal', 'ask', 'input', 'std
 // Deeper than any policy, and than any seccomp profile; a cycle ends here.
 const DEEPEST = 32;
 const LONGEST_ARRAY = 1_000_000;
+const MOST_MEMBERS = 100_000;
 // Of all objects and arrays together: a few small ones that hold each other many times over stand for far more than what they are written in.
 const MOST_VALUES = 2_000_000;
 
@@ -95,7 +96,12 @@ export class Snapshot {
       return undefined;
     }
     const copy = Object.create(null) as Record<string, unknown>;
-    for (const key of Reflect.ownKeys(source)) {
+    const keys = Reflect.ownKeys(source);
+    if (keys.length > MOST_MEMBERS) {
+      this.#refuse('too-long', `has more than ${String(MOST_MEMBERS)} members`);
+      return undefined;
+    }
+    for (const key of keys) {
       this.#path.push(typeof key === 'symbol' ? String(key) : key);
       // As a name it would reach the prototype of a plain object somewhere on the way.
       if (typeof key === 'symbol' || key === '__proto__') {

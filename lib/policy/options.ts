@@ -1,8 +1,8 @@
-/** The second arguments of the compiler's functions: plain objects with known members. */
+/** The second arguments of functions on filters: plain objects with known members. */
 
 import { type PolicyIssue, policyError } from '../errors.js';
-import { describe, unknownWord } from '../policy/issues.js';
-import { Snapshot } from '../policy/snapshot.js';
+import { describe, unknownWord } from './issues.js';
+import { Snapshot } from './snapshot.js';
 
 /**
  * A copy in which getters have run once.
