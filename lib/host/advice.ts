@@ -89,6 +89,12 @@ const RULES: readonly Rule[] = [
     hint: () => 'this user has too many processes: ulimit -u, or the pids controller of the cgroup',
   },
   { stage: 'clone', errnos: ['ENOMEM'], hint: () => 'memory is short' },
+  {
+    stage: 'clone',
+    errnos: ['ECONNRESET', 'EPIPE'],
+    hint: () =>
+      'the launcher has ended: somebody killed it, or memory is short (see the log of the kernel); the next call starts another',
+  },
   { stage: 'clone', errnos: ['EMFILE', 'ENFILE'], hint: () => 'too many open descriptors: raise ulimit -n' },
   { stage: 'clone', hint: (failure, features) => explainBlocked(withFailure(features, failure)) },
   { stage: 'ids', errnos: REFUSED, hint: (failure, features) => explainBlocked(withFailure(features, failure)) },

@@ -174,6 +174,60 @@ describe.each(USERS)('hardship, as %s', (user) => {
     expect(result).toEqual({ failures: ['EMFILE', 'EMFILE', 'EMFILE'], reason: 'exited' });
   });
 
+  // root is not held to a number of processes (getrlimit(2)).
+  it.each(user === 'root' ? (['nofile'] as const) : (['nofile', 'nproc'] as const))(
+    'a launcher at its limit of %s says so, keeps its cells, and goes on afterwards',
+    async (limit) => {
+      const result = await inSubprocess(
+        async ({ spawnIsolated, children, childProcess, events, failureOf, data }) => {
+          const kept = spawnIsolated('sleep', ['20'], { stdio: 'ignore' });
+          await events.once(kept, 'spawn');
+          const launcher = children().find(({ name }) => name === 'cloister')!.pid;
+          const prlimit = (...args: string[]) =>
+            childProcess.execFileSync('prlimit', ['--pid', String(launcher), ...args], { encoding: 'utf8' }).trim();
+          const before = prlimit(`--${data as string}`, '-o', 'SOFT', '--noheadings');
+          prlimit(`--${data as string}=4:`);
+          const failures: unknown[] = [];
+          // What was prepared for one name does not fit for the next one.
+          for (const hostname of ['one', 'two']) {
+            const failure = await failureOf(() => spawnIsolated('true', [], { hostname }).outcome);
+            failures.push([failure?.code, failure?.causeCode, failure?.hint !== undefined]);
+          }
+          prlimit(`--${data as string}=${before}:`);
+          const { reason } = await spawnIsolated('true', [], { hostname: 'three' }).outcome;
+          const same = children().some(({ pid }) => pid === launcher);
+          const running = kept.exitCode === null && kept.signalCode === null;
+          kept.kill('SIGKILL');
+          await kept.outcome;
+          return { failures, reason, same, running };
+        },
+        { user, data: limit },
+      );
+      const failure = ['ERR_CLOISTER_SETUP', limit === 'nofile' ? 'EMFILE' : 'EAGAIN', true];
+      expect(result).toEqual({ failures: [failure, failure], reason: 'exited', same: true, running: true });
+    },
+  );
+
+  it('a launcher that gets no memory is an error, and the next spawn starts another', async () => {
+    const result = await inSubprocess(
+      async ({ spawnIsolated, children, childProcess, events, failureOf }) => {
+        const lost = spawnIsolated('sleep', ['20'], { stdio: 'ignore' });
+        await events.once(lost, 'spawn');
+        const launcher = children().find(({ name }) => name === 'cloister')!.pid;
+        childProcess.execFileSync('prlimit', ['--pid', String(launcher), '--as=4096']);
+        // More than lies ready in its heap.
+        const env = { PAD: 'x'.repeat(100_000), MORE: 'x'.repeat(100_000) };
+        const failure = await failureOf(() => spawnIsolated('true', [], { hostname: 'other', env }).outcome);
+        const outcome = failure?.causeCode === 'ECONNRESET' ? (await lost.outcome).reason : 'kept';
+        lost.kill('SIGKILL');
+        const { reason } = await spawnIsolated('true', [], { hostname: 'third' }).outcome;
+        return { code: failure?.code, cause: failure?.causeCode, outcome, reason };
+      },
+      { user },
+    );
+    expect(result).toEqual({ code: 'ERR_CLOISTER_SETUP', cause: 'ECONNRESET', outcome: 'killed', reason: 'exited' });
+  });
+
   it('more spawns at once than the socket takes are queued, in order', async () => {
     const result = await inSubprocess(
       async ({ spawnIsolated, children }) => {

@@ -192,6 +192,7 @@ describe('hints', () => {
   const ENOENT = -2;
   test.each<[string, string, number, string, string, RegExp | undefined]>([
     ['no namespaces', 'clone', EPERM, 'clone3', '', /seccomp/],
+    ['a launcher that is gone', 'clone', -104, 'recvmsg on launcher', '', /the next call starts another/],
     ['too many processes', 'clone', -11, 'clone3', '', /ulimit -u/],
     ['maps refused', 'ids', EPERM, 'write', '/proc/self/uid_map', /EPERM/],
     [
