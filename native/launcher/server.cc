@@ -224,6 +224,8 @@ bool Server::ReceiveRequest() {
                                         "this process has given up the ids it had before"}));
     return true;
   }
+  closed_ = closed_ || (parsed && request.type == wire::Type::kSpawn && packet.sender &&
+                        starter_.HasNarrowed(packet.sender->pid));
   const bool done = parsed && Dispatch(request, std::move(packet.fds));
   Wipe(buffer, packet.size);
   if (!done) {

@@ -16,6 +16,7 @@
 #include "native/launcher/outbox.h"
 #include "native/launcher/packet.h"
 #include "native/launcher/spawn.h"
+#include "native/launcher/starter.h"
 #include "native/wire/requests.h"
 
 namespace cloister::launcher {
@@ -74,6 +75,7 @@ class Server {
   bool sender_known_ = false;
   // Held here, since the caller is not to be trusted any more.
   bool closed_ = false;
+  Starter starter_;
   child::Facts facts_ = {};
   std::optional<Failure> facts_failure_;
   HostIdPool ids_;
