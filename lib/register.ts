@@ -3,15 +3,54 @@
  * runs. Whatever goes wrong ends the process before that.
  */
 
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeSync } from 'node:fs';
+import { inspect } from 'node:util';
 import { isMainThread } from 'node:worker_threads';
 
-import { CloisterError } from './errors.js';
+import { CloisterError, unsupported } from './errors.js';
+import { loadNative } from './native/binding.js';
 import { restrictSelf } from './restrict/self.js';
+import { monotonicNow } from './util/clock.js';
 
-// Node.js preloads in every Worker as well. A Worker is a thread of a process that is restricted already, and may not read the file any more.
+/** For the main thread to get this far, where an earlier preload has started a Worker. */
+const PATIENCE_MS = 2000;
+const STANDARD_ERROR = 2;
+
 if (isMainThread) {
-  restrictSelf(readPolicy(process.env['CLOISTER_POLICY']));
+  restrictOrEnd();
+} else {
+  awaitRestriction();
+}
+
+/** Nothing is left to handlers of uncaught errors: one of an earlier preload would let a process go on that is not restricted. */
+function restrictOrEnd(): void {
+  try {
+    restrictSelf(readPolicy(process.env['CLOISTER_POLICY']));
+  } catch (error) {
+    try {
+      writeSync(STANDARD_ERROR, `${inspect(error)}\n`);
+    } finally {
+      process.exit(1);
+    }
+  }
+}
+
+/**
+ * Node.js preloads in every Worker as well, which is a thread of a process that is restricted already, and may not read the file any more. Unless
+ * the Worker alone was given the preload: a thread cannot be restricted without the others, and must not run as if it were.
+ */
+function awaitRestriction(): void {
+  const { addon } = loadNative();
+  const pause = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+  for (const end = monotonicNow() + PATIENCE_MS; !addon.landlockState().restricted; Atomics.wait(pause, 0, 0, 5)) {
+    if (monotonicNow() > end) {
+      throw unsupported(
+        'CLOISTER_POLICY in a Worker',
+        'its process was not restricted, and no thread can be without the others',
+        'start the process itself with --import cloister/register',
+      );
+    }
+  }
 }
 
 /** As written: restrictSelf checks it. */

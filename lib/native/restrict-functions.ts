@@ -79,6 +79,8 @@ export interface LandlockState {
   handledFs: number;
   /** Filters that earlier calls have installed. */
   filters: number;
+  /** An earlier call has succeeded, whatever it was about. */
+  restricted: boolean;
 }
 
 export interface RestrictFunctions {

@@ -72,6 +72,7 @@ Napi::Value LandlockState(const Napi::CallbackInfo& info) {
   const threads::Earlier earlier = threads::EarlierRestrictions();
   PutNumber(state, "handledFs", earlier.handled.fs);
   PutNumber(state, "filters", earlier.filters);
+  Put(state, "restricted", Napi::Boolean::New(info.Env(), earlier.any));
   return state;
 }
 

@@ -38,6 +38,7 @@ std::uint32_t g_own_filters = 0;
 // What the kernel counted before the first of ours.
 std::uint32_t g_other_filters = 0;
 landlock::Rights g_handled = {};
+bool g_any = false;
 std::uint32_t g_instructions = 0;
 
 // What a thread's filters may have together (MAX_INSNS_PER_PATH in the kernel's seccomp.c), counted
@@ -347,6 +348,7 @@ RestrictFailure RestrictProcess(const Request& asked, Report* report) {
   g_handled = {g_handled.fs | request.handled.fs, g_handled.net | request.handled.net,
                g_handled.scoped | request.handled.scoped};
   g_instructions += static_cast<std::uint32_t>(request.filter.size());
+  g_any = true;
   report->handled = g_handled;
   report->instructions = g_instructions;
   return {};
@@ -354,7 +356,7 @@ RestrictFailure RestrictProcess(const Request& asked, Report* report) {
 
 Earlier EarlierRestrictions() {
   const std::lock_guard guard(g_lock);
-  return {g_handled, g_own_filters};
+  return {g_handled, g_own_filters, g_any};
 }
 
 int TaskDirectory() {

@@ -67,6 +67,8 @@ struct RestrictFailure {
 struct Earlier {
   landlock::Rights handled;
   std::uint32_t filters;
+  // There was one that succeeded, whatever it was about.
+  bool any;
 };
 [[nodiscard]] Earlier EarlierRestrictions();
 

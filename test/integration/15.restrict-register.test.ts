@@ -22,16 +22,22 @@ new Worker('console.log("worker")', { eval: true });
 
 function run(
   policy: unknown,
-  { file = 'policy.json' } = {},
+  { file = 'policy.json', before = [] }: { file?: string; before?: readonly string[] } = {},
 ): { status: number | null; stdout: string; stderr: string } {
   writeFileSync(`${scratch}/app.mjs`, APPLICATION);
   if (policy !== undefined) {
     writeFileSync(`${scratch}/policy.json`, typeof policy === 'string' ? policy : JSON.stringify(policy));
   }
-  const { status, stdout, stderr } = spawnSync(NODE, ['--import', `${ROOT}dist/register.js`, `${scratch}/app.mjs`], {
-    encoding: 'utf8',
-    env: { PATH: process.env['PATH'], ...(policy === undefined ? {} : { CLOISTER_POLICY: `${scratch}/${file}` }) },
-  });
+  const earlier = before.flatMap((module) => ['--require', module]);
+  const { status, stdout, stderr } = spawnSync(
+    NODE,
+    [...earlier, '--import', `${ROOT}dist/register.js`, `${scratch}/app.mjs`],
+    {
+      timeout: 30_000,
+      encoding: 'utf8',
+      env: { PATH: process.env['PATH'], ...(policy === undefined ? {} : { CLOISTER_POLICY: `${scratch}/${file}` }) },
+    },
+  );
   return { status, stdout, stderr };
 }
 
@@ -55,6 +61,32 @@ describe('the preload cloister/register', () => {
     const { status, stdout, stderr } = run(policy);
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
     expect(stderr).toContain(message);
+  });
+
+  it('ends the process although an earlier preload takes all errors, and keeps the event loop busy', () => {
+    writeFileSync(
+      `${scratch}/earlier.cjs`,
+      "process.on('uncaughtException', () => {}); process.on('unhandledRejection', () => {}); setInterval(() => {}, 1000);",
+    );
+    const { status, stdout, stderr } = run({ unveil: { '/nowhere': 'r' } }, { before: [`${scratch}/earlier.cjs`] });
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+    expect(stderr).toContain('cannot unveil /nowhere');
+  });
+
+  it('does not let a Worker run that has it alone, in a process that is not restricted', () => {
+    writeFileSync(`${scratch}/worker.cjs`, 'console.log("ran")');
+    writeFileSync(`${scratch}/policy.json`, JSON.stringify({ unveil: { [scratch]: 'r', [ROOT]: 'r' } }));
+    const program = `new (require('node:worker_threads').Worker)('${scratch}/worker.cjs', JSON.parse(process.argv[1]))
+      .on('error', (error) => console.log(error.code));`;
+    const preload = ['--import', `${ROOT}dist/register.js`];
+    const start = (nodeArguments: string[], workerOptions: object): string =>
+      spawnSync(NODE, [...nodeArguments, '-e', program, JSON.stringify(workerOptions)], {
+        encoding: 'utf8',
+        env: { PATH: process.env['PATH'], CLOISTER_POLICY: `${scratch}/policy.json` },
+      }).stdout;
+    expect(start([], { execArgv: preload })).toBe('ERR_CLOISTER_UNSUPPORTED\n');
+    expect(start([], {})).toBe('ran\n');
+    expect(start(preload, {})).toBe('ran\n');
   });
 
   it('ends the process when the policy is not there', () => {

@@ -4,7 +4,7 @@ import type { RestrictFunctions } from '../../lib/native/restrict-functions.js';
 import { parseRestriction } from '../../lib/policy/parse-restriction.js';
 import { watchFor } from '../../lib/restrict/answering.js';
 
-const KERNEL = { abi: 7, errata: 0, handledFs: 0, filters: 0 };
+const KERNEL = { abi: 7, errata: 0, handledFs: 0, filters: 0, restricted: false };
 
 /** An addon that cannot start a process, for a reason of the kernel's or for another. */
 function failing(failure: object): RestrictFunctions {
