@@ -28,7 +28,13 @@ bool NumbersAreOurs() {
 
 }  // namespace
 
-Starter::Starter() : own_(NumbersAreOurs() ? Read(getpid()) : Restraints()) {}
+Starter::Starter() {
+  // Where /proc hides the starter now (hidepid, of a process that has changed its ids), it would do
+  // so at each request.
+  if (NumbersAreOurs() && Read(getppid()).told) {
+    own_ = Read(getpid());
+  }
+}
 
 bool Starter::HasNarrowed(pid_t process) const {
   if (!own_.told) {

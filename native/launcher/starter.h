@@ -17,8 +17,8 @@ class Starter {
   // clone(2) and execve(2).
   Starter();
 
-  // True as well when the kernel does not say any more. Without /proc, or with that of another pid
-  // namespace, nothing can be told, and it is false.
+  // True as well when the kernel does not say any more. Where it never did (no /proc, that of
+  // another pid namespace, or one that hides the starter) nothing can be told, and it is false.
   [[nodiscard]] bool HasNarrowed(pid_t process) const;
 
  private:
