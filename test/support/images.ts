@@ -133,6 +133,24 @@ export function ociLayout(...specs: ImageSpec[]): Files {
   return layoutOf(manifests, files, specs[0]?.change?.index);
 }
 
+/** Indexes in indexes, `depth` of them, the innermost with the image. 0: an index that holds itself, under a digest that cannot be its own. */
+export function nestedLayout(depth: number, spec: ImageSpec): Files {
+  const files: Files = new Map();
+  const mediaType = 'application/vnd.oci.image.index.v1+json';
+  if (depth === 0) {
+    const digest = sha256('itself');
+    const self = { mediaType, digest: `sha256:${digest}`, size: 200 };
+    files.set(`blobs/sha256/${digest}`, Buffer.from(JSON.stringify({ schemaVersion: 2, manifests: [self] })));
+    return layoutOf([self], files);
+  }
+  let descriptor = addImage(files, spec);
+  for (let level = 0; level < depth; level++) {
+    const index = { schemaVersion: 2, manifests: [descriptor] };
+    descriptor = addBlob(files, mediaType, Buffer.from(JSON.stringify(index)));
+  }
+  return layoutOf([descriptor], files);
+}
+
 /** What `docker save` wrote before it wrote layouts. */
 export function dockerSave(spec: ImageSpec, tags: string[] = ['example:latest']): Files {
   const files: Files = new Map();
