@@ -10,6 +10,8 @@ interface CommandWords {
   readonly name: string;
   readonly description: string;
   readonly options: readonly Option[];
+  /** The commands below it. */
+  readonly below: readonly string[];
 }
 
 export function makeCompletionCommand(command: Command, program: Command): Command {
@@ -24,6 +26,7 @@ export function makeCompletionCommand(command: Command, program: Command): Comma
         name: each.name(),
         description: each.description(),
         options: help.visibleOptions(each),
+        below: each.commands.map((inner) => inner.name()),
       }));
       write(STDOUT, SCRIPTS[shell]?.(commands) ?? '');
     });
@@ -36,6 +39,12 @@ function flagsOf({ short, long }: Option): string[] {
 /** Files after an option or a command: most of what cloister takes are paths. */
 function bash(commands: readonly CommandWords[]): string {
   const cases = commands.map(({ name, options }) => `    ${name}) words='${options.flatMap(flagsOf).join(' ')}' ;;`);
+  const nested = commands
+    .filter(({ below }) => below.length > 0)
+    .map(
+      ({ name, below }) =>
+        `    ${name}) mapfile -t COMPREPLY < <(compgen -W '${below.join(' ')}' -- "$current"); return ;;`,
+    );
   const valued = commands.flatMap(({ options }) => options.filter(({ required }) => required).flatMap(flagsOf));
   return `# bash completion of cloister
 _cloister() {
@@ -49,6 +58,9 @@ _cloister() {
     mapfile -t COMPREPLY < <(compgen -W '${Object.keys(SCRIPTS).join(' ')}' -- "$current")
     return
   fi
+  if [ "$COMP_CWORD" -eq 2 ] && [ "\${current:0:1}" != - ]; then case \${COMP_WORDS[1]} in
+${nested.join('\n')}
+  esac fi
   # Behind the command that is to run, its own completion knows more.
   for ((index = 2; index < COMP_CWORD; index++)); do
     case \${COMP_WORDS[index]} in
@@ -84,9 +96,9 @@ complete -F _cloister cloister
 }
 
 function zsh(commands: readonly CommandWords[]): string {
-  const cases = commands.map(({ name, options }) => {
+  const cases = commands.map(({ name, options, below }) => {
     const specs = options.map((option) => `      ${zshOption(option)} \\`);
-    return `    ${name}) _arguments -S \\\n${specs.join('\n')}\n      ${zshOperands(name)} ;;`;
+    return `    ${name}) _arguments -S \\\n${specs.join('\n')}\n      ${zshOperands(name, below)} ;;`;
   });
   const names = commands.map(({ name, description }) => quote(`${name}:${description}`));
   return `#compdef cloister
@@ -105,7 +117,10 @@ if [ "$funcstack[1]" = _cloister ]; then _cloister "$@"; else compdef _cloister 
 `;
 }
 
-function zshOperands(command: string): string {
+function zshOperands(command: string, below: readonly string[]): string {
+  if (below.length > 0) {
+    return `'1:command:(${below.join(' ')})'`;
+  }
   switch (command) {
     case 'run':
       return "'(-):command:_command_names -e' '*::arguments:_normal'";
@@ -126,8 +141,11 @@ function zshOption(option: Option): string {
 
 function fish(commands: readonly CommandWords[]): string {
   const lines = ['# fish completion of cloister'];
-  for (const { name, description, options } of commands) {
+  for (const { name, description, options, below } of commands) {
     lines.push(`complete -c cloister -n __fish_use_subcommand -f -a ${name} -d ${quote(description)}`);
+    if (below.length > 0) {
+      lines.push(`complete -c cloister -n '__fish_seen_subcommand_from ${name}' -f -a '${below.join(' ')}'`);
+    }
     for (const { short, long, required, description: text } of options) {
       const flags = [
         short === undefined ? '' : `-s ${short.slice(1)}`,

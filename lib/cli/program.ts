@@ -7,6 +7,7 @@ import { Command, type CommanderError } from 'commander';
 
 import { makeCompletionCommand } from './completion.js';
 import { makeExtractCommand } from './extract.js';
+import { makeImageCommand } from './image.js';
 import { STDERR, STDOUT, write } from './output.js';
 import { makeProbeCommand } from './probe.js';
 import { makeRunCommand } from './run.js';
@@ -37,10 +38,11 @@ export function makeProgram(finish: (status: number) => void): Command {
   makeRunCommand(program.command('run'), finish);
   makeProbeCommand(program.command('probe'), finish);
   makeExtractCommand(program.command('extract'), finish);
+  makeImageCommand(program.command('image'), finish);
   makeSeccompCommand(program.command('seccomp'), finish);
   makeCompletionCommand(program.command('completion'), program);
   const version = packageVersion();
-  for (const command of [program, ...program.commands]) {
+  for (const command of [program, ...program.commands.flatMap((each) => [each, ...each.commands])]) {
     command.version(version, '-V, --version', 'print the version').helpOption('-h, --help', 'print this help');
   }
   return program;

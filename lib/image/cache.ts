@@ -138,6 +138,11 @@ export class ImageCache {
     try {
       // Out of sight at once: who has opened the lock meanwhile finds that it is not there any more.
       renameSync(path, join(work.path, 'removed'));
+    } catch (error) {
+      // Somebody else has removed it.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
+        throw error;
+      }
     } finally {
       lock?.release();
       await work.remove();
@@ -148,11 +153,15 @@ export class ImageCache {
   /** Removes what processes that are no more have left. */
   async sweep(): Promise<void> {
     const folder = join(this.path, WORK);
-    for (const file of readdirSync(folder).filter((name) => name.endsWith('.lock'))) {
+    for (const file of readdirSync(folder).filter((name) => /\.(?:lock|claim)$/u.test(name))) {
       const lockPath = join(folder, file);
       const lock = FileLock.take(lockPath, { exclusive: true });
-      if (lock !== null) {
+      if (lock !== null && file.endsWith('.lock')) {
         await new WorkFolder(lockPath.slice(0, -'.lock'.length), lockPath, lock).remove();
+      } else if (lock !== null) {
+        // Who waits for it finds that it is not there any more, and makes another.
+        unlinkSync(lockPath);
+        lock.release();
       }
     }
   }

@@ -48,7 +48,11 @@ export function readRecord(path: string): ImageRecord | null {
     [member(value, 'names'), member(value, 'layers'), config['entrypoint'], config['command']].every(
       (each) => texts(each) !== null && each !== undefined,
     ) &&
-    [config['workingDirectory'], config['user'], member(value, 'digest')].every((each) => text(each) !== undefined) &&
+    [config['workingDirectory'], config['user'], member(value, 'digest'), member(value, 'platform')].every(
+      (each) => text(each) !== undefined,
+    ) &&
+    ['created', 'entries', 'bytes', 'droppedCount'].every((name) => Number.isSafeInteger(member(value, name))) &&
+    Array.isArray(member(value, 'dropped')) &&
     Object.values(fields(config['environment'])).every((each) => typeof each === 'string');
   return whole ? (value as ImageRecord) : null;
 }
