@@ -1,5 +1,6 @@
 /** From a call with an image as root to a cell. */
 
+import { throwIfAborted } from '../cell/abort.js';
 import { cellChannel } from '../cell/channel.js';
 import { type CellStart, decide } from '../cell/prepare.js';
 import { CellProcess } from '../cell/process.js';
@@ -51,6 +52,7 @@ export async function startImage(
   const { start, release } = await prepareImage(call, signal);
   let child: CellProcess;
   try {
+    throwIfAborted(signal);
     child = new CellProcess(start, cellChannel());
   } catch (error) {
     await release();
