@@ -49,7 +49,7 @@ function explainFailure(errno: string, stage: string): string {
       );
     case 'ENOSPC':
     case 'EUSERS':
-      return `the kernel answers ${errno} (${stage}): the number of user namespaces is used up, or they are nested too deeply, or this is a sandbox that allows none. Mend: sysctl -w user.max_user_namespaces=15000`;
+      return `the kernel answers ${errno} (${stage}): the number of user namespaces, or of another kind, is used up, or they are nested too deeply, or this is a sandbox that allows none. Mend: sysctl -w user.max_user_namespaces=15000, and each other user.max_*_namespaces that is low`;
     case 'EINVAL':
     case 'ENOSYS':
       return `the kernel answers ${errno} (${stage}): it was built without these namespaces, or a container's filter hides them. Mend: a kernel with CONFIG_USER_NS, CONFIG_PID_NS and CONFIG_NET_NS`;
@@ -86,7 +86,8 @@ const RULES: readonly Rule[] = [
   {
     stage: 'clone',
     errnos: ['EAGAIN'],
-    hint: () => 'this user has too many processes: ulimit -u, or the pids controller of the cgroup',
+    hint: () =>
+      'this user has too many processes: ulimit -u, or the pids controller of the cgroup; or all have: sysctl kernel.pid_max',
   },
   { stage: 'clone', errnos: ['ENOMEM'], hint: () => 'memory is short' },
   {
@@ -122,6 +123,18 @@ const RULES: readonly Rule[] = [
   },
   {
     stage: 'mounts',
+    errnos: ['EFBIG'],
+    hint: () => 'the limit of this process on the size of files is below that of a file of the cell: raise ulimit -f',
+  },
+  {
+    stage: 'mounts',
+    errnos: ['ENOSPC'],
+    syscall: /^fsmount$/,
+    hint: () =>
+      'the number of mount namespaces is used up: sysctl user.max_mnt_namespaces; or that of mounts: sysctl fs.mount-max',
+  },
+  {
+    stage: 'mounts',
     errnos: ['ENOSPC'],
     hint: () => 'raise limits.scratch if files of the policy do not fit; with very many mounts: sysctl fs.mount-max',
   },
@@ -154,7 +167,12 @@ const RULES: readonly Rule[] = [
     hint: () => 'this process has nested 16 Landlock domains already, which is the most',
   },
   { stage: 'limits', errnos: REFUSED, hint: () => 'a limit is above what this process may set' },
-  { stage: 'init', errnos: ['EAGAIN'], hint: () => 'limits.processes is too small for the cell to start' },
+  {
+    stage: 'init',
+    errnos: ['EAGAIN'],
+    hint: () =>
+      'limits.processes is too small for the cell to start, or this user or the machine has too many (ulimit -u, sysctl kernel.pid_max)',
+  },
   { stage: 'filter', errnos: ['EINVAL'], hint: () => 'this kernel does not know a part of the filter' },
   { stage: 'filter', errnos: ['ENOMEM'], hint: () => 'this process has inherited too many filters' },
   {

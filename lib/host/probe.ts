@@ -11,10 +11,17 @@ export interface HostInfo {
   readonly features: HostFeatures;
 }
 
+interface Look {
+  readonly info: HostInfo;
+  /** False: something was short while it was tried, and may not be the next time. */
+  readonly lasting: boolean;
+}
+
 let cached: { readonly uid: number | undefined; readonly info: HostInfo } | undefined;
 
 /**
- * Says what this machine can enforce and, where namespaces are blocked, why and the mend. Found by trying, once per process; a few milliseconds.
+ * Says what this machine can enforce and, where namespaces are blocked, why and the mend. Found by trying, once per process, unless
+ * processes, memory or descriptors were short; a few milliseconds.
  * Elsewhere than on Linux nothing can be enforced, and the result says so.
  *
  * @throws ERR_CLOISTER_SETUP where the native parts are missing.
@@ -32,18 +39,27 @@ export function probe(): Support {
 export function hostInfo(): HostInfo {
   // A process that has changed its user is asked anew: much depends on who one is.
   const uid = process.geteuid?.();
-  if (cached?.uid !== uid || cached === undefined) {
-    cached = { uid, info: look() };
+  if (cached !== undefined && cached.uid === uid) {
+    return cached.info;
   }
-  return cached.info;
+  const { info, lasting } = look();
+  cached = lasting ? { uid, info } : undefined;
+  return info;
 }
 
-function look(): HostInfo {
+function look(): Look {
+  const machine = { platform: process.platform, arch: process.arch };
   if (!isSupportedPlatform()) {
-    return parseProbe('', { platform: process.platform, arch: process.arch });
+    return { info: parseProbe('', machine), lasting: true };
   }
   const { addon, launcherPath } = loadNative();
-  return parseProbe(runProbe(addon, launcherPath), { platform: process.platform, arch: process.arch });
+  const text = runProbe(addon, launcherPath);
+  return { info: parseProbe(text, machine), lasting: isLasting(text) };
+}
+
+/** Whether no try failed for want of processes, memory or descriptors: else a moment's shortage would be the answer for as long as this process lives. */
+export function isLasting(text: string): boolean {
+  return !/=(EAGAIN|ENOMEM|EMFILE|ENFILE)(:|$)/mu.test(text);
 }
 
 function runProbe(addon: CloisterAddon, launcherPath: string): string {

@@ -36,7 +36,8 @@ function doWithout(
   name: NamespaceName,
 ): false {
   const essential = backend.essential.includes(name);
-  const reason = support.namespacesBlockedBy ?? 'this kernel was built without it';
+  const reason =
+    support.namespacesBlockedBy ?? 'this kernel was built without it, or allows none (sysctl user.max_*_namespaces)';
   if (!degrade || essential) {
     throw unsupported(
       FEATURES[name],

@@ -5,7 +5,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 
 import { advise, explainBlocked } from '../../lib/host/advice.js';
 import { hostFiles, parseMountInfo } from '../../lib/host/files.js';
-import { parseProbe } from '../../lib/host/probe.js';
+import { isLasting, parseProbe } from '../../lib/host/probe.js';
 import { parseUnixSockets } from '../../lib/host/sockets.js';
 import type { HostFeatures } from '../../lib/host/types.js';
 import { FULL_FEATURES } from '../support/fake-host.js';
@@ -137,6 +137,17 @@ describe('what the launcher found', () => {
     expect(root('rootns=mount\nrootmounts=ok\n').support.backends).toEqual([]);
   });
 
+  test.each<[string, boolean]>([
+    ['userns=ok', true],
+    ['userns=ENOSPC:clone', true],
+    ['procmount=EPERM', true],
+    ['userns=EAGAIN:clone', false],
+    ['tmpfsmount=ENOMEM', false],
+    ['idmap=EMFILE', false],
+  ])('is asked again after a moment in which something was short: %s', (line, lasting) => {
+    expect(isLasting(changed(line))).toBe(lasting);
+  });
+
   test('survives lines that it does not know', () => {
     expect(parseProbe(`${GOOD}future=thing\nno equals sign\n=\n`, MACHINE).support.backends).toEqual(['namespaces']);
   });
@@ -167,7 +178,11 @@ describe('why namespaces are blocked', () => {
       /profile .*userns,.*apparmor_restrict_unprivileged_userns=0/,
     ],
     ['refused', features(refused), /--security-opt seccomp=/],
-    ['used up', features({ failure: { errno: 'ENOSPC', stage: 'clone' } }), /nested too deeply/],
+    [
+      'used up',
+      features({ failure: { errno: 'ENOSPC', stage: 'clone' } }),
+      /nested too deeply.*user\.max_\*_namespaces/,
+    ],
     ['not built', features({ failure: { errno: 'EINVAL', stage: 'clone' } }), /CONFIG_USER_NS/],
     ['short of processes', features({ failure: { errno: 'EAGAIN', stage: 'clone' } }), /ulimit -u/],
     ['a covered /proc', features({ failure: { errno: 'EPERM', stage: 'procmount' } }), /systempaths=unconfined/],
