@@ -2,8 +2,10 @@
 // Its size grows with that of the rules, not faster.
 
 #include <map>
+#include <set>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include "native/seccomp/argument_tree.h"
 
@@ -56,27 +58,65 @@ struct InSomeOrder {
   }
 };
 
+using Bounds = std::set<Verdict, InSomeOrder>;
+using Places = std::map<Verdict, NodeId, InSomeOrder>;
+
+// For each policy, and behind the last one: the verdicts that the policies before it may have come
+// to, and the limits within it. The stricter of two verdicts is one of the two, so each set has
+// whatever is looked up in it.
+std::vector<Bounds> BoundsOf(const std::vector<OpenPolicy>& state, Verdict open) {
+  std::vector<Bounds> bounds{{open}};
+  for (const OpenPolicy& policy : state) {
+    Bounds& within = bounds.back();
+    for (const OpenRule& rule : policy.rules) {
+      if (rule.limit) {
+        within.insert(rule.verdict);
+      }
+    }
+    Bounds behind = within;
+    behind.insert(policy.fallback);
+    for (const OpenRule& rule : policy.rules) {
+      behind.insert(rule.verdict);
+    }
+    bounds.push_back(std::move(behind));
+  }
+  return bounds;
+}
+
+// Every rule is looked at once for each verdict that it may meet. More of that takes seconds, and
+// tests that no program has room for.
+constexpr std::size_t kMostSteps = 1'000'000;
+
+bool TakesTooLong(const std::vector<OpenPolicy>& state, const std::vector<Bounds>& bounds) {
+  std::size_t steps = 0;
+  for (std::size_t p = 0; p < state.size(); ++p) {
+    steps += bounds[p].size() * state[p].rules.size();
+  }
+  return steps > kMostSteps;
+}
+
 }  // namespace
 
 std::optional<NodeId> ArgumentTree::Chain(const State& state) {
-  // For every verdict that earlier policies and limits may have come to, where the search goes on.
-  std::map<Verdict, NodeId, InSomeOrder> next;
   const Verdict open{kAllow, ~0U};
-  next.emplace(open, graph_.Answer(kAllow));
-  for (const OpenPolicy& policy : state) {
-    next.emplace(policy.fallback, graph_.Answer(policy.fallback.answer));
-    for (const OpenRule& rule : policy.rules) {
-      next.emplace(rule.verdict, graph_.Answer(rule.verdict.answer));
-    }
+  const std::vector<Bounds> bounds = BoundsOf(state, open);
+  if (TakesTooLong(state, bounds)) {
+    return std::nullopt;
+  }
+  // For every verdict that may have been come to, where the search goes on.
+  Places next;
+  for (const Verdict bound : bounds.back()) {
+    next.emplace(bound, graph_.Answer(bound.answer));
   }
   for (std::size_t p = state.size(); p-- > 0;) {
-    const std::map<Verdict, NodeId, InSomeOrder> decided = next;
-    for (auto& [bound, node] : next) {
-      node = decided.at(Stricter(bound, state[p].fallback));
+    const Places decided = std::move(next);
+    next.clear();
+    for (const Verdict bound : bounds[p]) {
+      next.emplace(bound, decided.at(Stricter(bound, state[p].fallback)));
     }
     for (std::size_t r = state[p].rules.size(); r-- > 0;) {
       const OpenRule& rule = state[p].rules[r];
-      const std::map<Verdict, NodeId, InSomeOrder> later = next;
+      const Places later = rule.limit ? next : Places{};
       for (auto& [bound, node] : next) {
         const Verdict verdict = Stricter(bound, rule.verdict);
         const NodeId then = rule.limit ? later.at(verdict) : decided.at(verdict);

@@ -89,7 +89,9 @@ std::optional<NodeId> ArgumentTree::Build(std::vector<OpenPolicy> policies) {
   };
   node_limit_ = kMostNodes;
   consider({true, false, 0});
-  node_limit_ = kMoreNodes * nodes.Size() + kSomeNodes;
+  if (best.has_value()) {
+    node_limit_ = kMoreNodes * nodes.Size() + kSomeNodes;
+  }
   strategy_budget_ = kFirstBudget;
   consider({true, false, kDeepest});
   for (const Strategy strategy : kFurtherStrategies) {

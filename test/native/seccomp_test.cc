@@ -232,6 +232,36 @@ CLOISTER_TEST("rules that cannot be merged fall back on a chain, which is right 
   }
 }
 
+CLOISTER_TEST("chains of several policies with limits answer as their rules do") {
+  std::mt19937 random(13);
+  Request request;
+  for (std::uint32_t p = 0; p < 3; ++p) {
+    std::vector<Rule> rules;
+    for (std::uint32_t i = 0; i < 40; ++i) {
+      Rule rule{i % 4 == 3 ? kLog : kErrno | (1 + 100 * p + i), i % 5 == 4, {10}, {}};
+      for (std::uint8_t argument = 0; argument < 6; ++argument) {
+        const std::uint64_t mask = 1ULL << (random() % 64) | 1ULL << (random() % 64);
+        if (random() % 2 == 0) {
+          rule.conditions.push_back(
+              Normalize(argument, Operator::kMaskedEqual, true, false, 0, mask).condition);
+        }
+      }
+      rules.push_back(rule);
+    }
+    request.policies.push_back(OneArch(Arch::kX8664, std::move(rules), p == 1 ? kTrap : kAllow));
+  }
+  const auto result = CompileUnchecked(request);
+  if (const auto* program = std::get_if<std::vector<Instruction>>(&result); program != nullptr) {
+    CHECK_EQ(Validate(request, *program), std::string());
+  } else {
+    CHECK(std::get<Error>(result).kind == ErrorKind::kTooLong);
+  }
+  for (Policy& policy : request.policies) {
+    policy.architectures.front().rules.resize(6);
+  }
+  CHECK(!MustCompile(request).empty());
+}
+
 CLOISTER_TEST("random policies, merged, answer as their rules do") {
   std::mt19937 random(5);
   for (int i = 0; i < 1500; ++i) {

@@ -171,3 +171,21 @@ test('sub-calls of 32-bit x86 may be named any number of times', () => {
   expect(program.evaluate({ arch: 'x86', syscall: 'socketcall', args: [1] }).action).toBe('trap');
   expect(program.evaluate({ arch: 'x86', syscall: 'socketcall', args: [2] }).action).toBe('allow');
 });
+
+test('thousands of answers in front of thousands of rules are too long, and told so', () => {
+  const rules = Array.from({ length: 1500 }, (_, index) => ({
+    syscalls: 'ioctl',
+    action: { errno: 1 + index },
+    args: [
+      { index: 1, op: '==', value: index * 7919 },
+      { index: 2, op: '>=', value: index * 31 },
+    ],
+  }));
+  const { issues } = thrownBy(() =>
+    compileMerged([
+      { ...open, rules },
+      { ...open, rules },
+    ] as never),
+  );
+  expect(issues).toMatchObject([{ code: 'too-long', path: '' }]);
+});
