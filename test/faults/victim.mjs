@@ -1,6 +1,5 @@
 // Starts cells on demand, for start-faults.mjs, which makes the start fail.
 
-import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 
 import { runIsolated } from 'cloister';
@@ -65,14 +64,26 @@ function processes() {
 const launchers = new Set();
 
 /** Control groups of this process's launchers, dead ones included: the next one sweeps what they have left. */
-function groups() {
-  if (!existsSync('/sys/fs/cgroup')) {
-    return 0;
+function groups(directory = '/sys/fs/cgroup') {
+  let found = 0;
+  for (const name of directoriesIn(directory)) {
+    const owner = /^cloister-(\d+)-\d+$/.exec(name)?.[1];
+    found += owner === undefined ? groups(`${directory}/${name}`) : Number(launchers.has(owner));
   }
-  // Those of others come and go meanwhile.
-  const args = ['/sys/fs/cgroup', '-ignore_readdir_race', '-type', 'd', '-name', 'cloister-*-*'];
-  const found = execFileSync('find', args, { encoding: 'utf8' });
-  return found.split('\n').filter((line) => launchers.has(/\/cloister-(\d+)-\d+$/.exec(line)?.[1])).length;
+  return found;
+}
+
+function directoriesIn(directory) {
+  try {
+    const entries = readdirSync(directory, { withFileTypes: true });
+    return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+  } catch (error) {
+    // There are no control groups, or this one was removed meanwhile.
+    if (error.code === 'ENOENT' || error.code === 'ENODEV') {
+      return [];
+    }
+    throw error;
+  }
 }
 
 /** What is there besides: counted before and after. */

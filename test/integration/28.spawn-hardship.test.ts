@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { inSubprocess, runSubprocess, USERS } from '../support/in-subprocess.js';
+import { groupDirectories } from '../support/limits.js';
 
 describe.each(USERS)('hardship, as %s', (user) => {
   it('a launcher that is killed ends its cells, and the next spawn starts another', async () => {
@@ -73,7 +74,7 @@ describe.each(USERS)('hardship, as %s', (user) => {
     expect(result.left).toBe(true);
   });
 
-  it('a process that is killed at a random moment leaves nothing alive', async () => {
+  it('a process that is killed at a random moment leaves nothing alive, and no control group', async () => {
     const { spawn } = await import('node:child_process');
     const { readdirSync, readFileSync } = await import('node:fs');
     const mark = `cloister-mark-${String(process.pid)}-${user}`;
@@ -85,26 +86,43 @@ describe.each(USERS)('hardship, as %s', (user) => {
           return false;
         }
       }).length;
+    const launchersOf = (pid: number | undefined): number[] =>
+      readdirSync(`/proc/${String(pid)}/task`).flatMap((task) =>
+        readFileSync(`/proc/${String(pid)}/task/${task}/children`, 'utf8')
+          .split(' ')
+          .filter(Boolean)
+          .map(Number),
+      );
     const source = `
       const { spawnIsolated } = await import('cloister');
+      const options = { stdio: 'ignore', limits: { memory: '64MiB', processes: 9 } };
+      spawnIsolated('sleep', ['30'], options).once('spawn', () => console.log('ready'));
       for (;;) {
         for (let run = 0; run < 4; run += 1) {
-          spawnIsolated('sh', ['-c', 'sleep 30 & sleep 30; : ' + process.argv[1]], { stdio: 'ignore' }).on('error', () => undefined);
+          spawnIsolated('sh', ['-c', 'sleep 30 & sleep 30; : ' + process.argv[1]], options).on('error', () => undefined);
         }
         await new Promise((resolve) => setTimeout(resolve, 4));
         if (process.uptime() > 10) break;
       }`;
-    for (let round = 0; round < 6; round += 1) {
+    for (let round = 0; round < 4; round += 1) {
       const ids = user === 'nobody' ? { uid: 65534, gid: 65534 } : {};
-      const child = spawn(process.execPath, ['--input-type=module', '-e', source, mark], { stdio: 'ignore', ...ids });
-      await new Promise((resolve) => setTimeout(resolve, 250 + round * 37));
+      const child = spawn(process.execPath, ['--input-type=module', '-e', source, mark], {
+        stdio: ['ignore', 'pipe', 'ignore'],
+        ...ids,
+      });
+      await new Promise((resolve) => child.stdout.once('data', resolve));
+      await new Promise((resolve) => setTimeout(resolve, round * 50));
+      const launchers = launchersOf(child.pid);
+      expect(launchers.length).toBeGreaterThan(0);
       child.kill('SIGKILL');
       await new Promise((resolve) => child.once('close', resolve));
       const until = performance.now() + 5000;
-      while (marked() > 0 && performance.now() < until) {
+      const groups = () => launchers.flatMap((pid) => groupDirectories(pid));
+      while ((marked() > 0 || groups().length > 0) && performance.now() < until) {
         await new Promise((resolve) => setTimeout(resolve, 20));
       }
       expect(marked()).toBe(0);
+      expect(groups()).toEqual([]);
     }
   });
 

@@ -1,7 +1,7 @@
 /** What tests of limits need to know of the machine. */
 
-import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
+import path from 'node:path';
 
 import { inSubprocess, type User } from './in-subprocess.js';
 
@@ -13,14 +13,31 @@ export async function groupsOf(user: User): Promise<'v2' | 'v1' | null> {
 
 /** Control groups of cells, of whichever process: of a live one only where that process has cells with limits. */
 export function groupDirectories(pid?: number): string[] {
-  if (!existsSync('/sys/fs/cgroup')) {
-    return [];
+  const prefix = pid === undefined ? 'cloister-' : `cloister-${String(pid)}-`;
+  return existsSync('/sys/fs/cgroup')
+    ? groupsBelow('/sys/fs/cgroup').filter((group) => path.basename(group).startsWith(prefix))
+    : [];
+}
+
+/** Those of other tests come and go meanwhile: none is looked into. */
+function groupsBelow(directory: string): string[] {
+  return directoriesIn(directory).flatMap((name) => {
+    const inner = path.join(directory, name);
+    return name.startsWith('cloister-') ? [inner] : groupsBelow(inner);
+  });
+}
+
+function directoriesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => name);
+  } catch (error) {
+    if (['ENOENT', 'ENODEV'].includes((error as NodeJS.ErrnoException).code ?? '')) {
+      return [];
+    }
+    throw error;
   }
-  const name = `cloister-${pid === undefined ? '*' : String(pid)}-*`;
-  // Those of other tests come and go meanwhile.
-  const args = ['/sys/fs/cgroup', '-ignore_readdir_race', '-type', 'd', '-name', name];
-  const found = execFileSync('find', args, { encoding: 'utf8' });
-  return found.split('\n').filter((line) => line !== '');
 }
 
 /** Python that touches so much memory, says so, and goes on. */
