@@ -30,7 +30,7 @@ import { arch, type SelfFilter, selfFilter, truncationFiltered } from './filter.
 import { type GrantContext, grantNamed, grantPaths, grantUse } from './grants.js';
 import { impliedDevices, impliedPaths, impliesPaths, TEMPORARY_PLACES } from '../policy/promises/implied-paths.js';
 import { report } from './report.js';
-import { cannotLog, isTaken, untoldFor, watchFor } from './answering.js';
+import { cannotLog, isTaken, reportUntold, watchFor } from './answering.js';
 import type { Watch } from './watch.js';
 
 preloadNative();
@@ -55,7 +55,7 @@ export function restrictSelf(policy: RestrictionPolicy): Enforcement {
   try {
     const enforcement = restrict(native, self, kernel, watch);
     watch?.begin();
-    return { ...enforcement, missing: [...enforcement.missing, ...untold] };
+    return reportUntold(enforcement, self, untold);
   } catch (error) {
     watch?.abandon();
     if (watch === null || !isTaken(error)) {
@@ -67,8 +67,7 @@ export function restrictSelf(policy: RestrictionPolicy): Enforcement {
         error,
       );
     }
-    const enforcement = restrict(native, self, kernel, null);
-    return { ...enforcement, missing: [...enforcement.missing, untoldFor('an outer filter has the only listener')] };
+    return reportUntold(restrict(native, self, kernel, null), self, 'an outer filter has the only listener');
   }
 }
 

@@ -164,21 +164,32 @@ describe.each(USERS)('violations of a process that restricted itself, as %s', (u
     expect(result).toBe('alive');
   });
 
-  it('say in the enforcement where nobody is told', async () => {
-    const result = await inSubprocess(
-      async ({ restrictSelf, fs, failureOf }) => {
-        const first = restrictSelf({ pledge: 'stdio rpath wpath', onViolation: 'error' });
-        const second = restrictSelf({ pledge: 'stdio rpath', onViolation: 'error' });
-        return {
-          missing: [first.missing, second.missing],
-          mkdir: (await failureOf(() => fs.mkdirSync('/tmp/never')))?.code,
-        };
-      },
-      { user },
+  it('say where nobody is told: in the enforcement if less is accepted, else by a warning', async () => {
+    const [degraded, warned] = await Promise.all(
+      (['degrade', 'error'] as const).map((onUnsupported) =>
+        inSubprocess(
+          async ({ restrictSelf, fs, failureOf, waitFor, data }) => {
+            const warnings: string[] = [];
+            process.on('warning', ({ name }) => warnings.push(name));
+            const policy = { onViolation: 'error', onUnsupported: data as 'error' } as const;
+            const first = restrictSelf({ pledge: 'stdio rpath wpath', ...policy });
+            const second = restrictSelf({ pledge: 'stdio rpath', ...policy });
+            if (data === 'error') {
+              await waitFor(() => warnings.length > 0);
+            }
+            const mkdir = (await failureOf(() => fs.mkdirSync('/tmp/never')))?.code;
+            return { missing: [first.missing, second.missing], warnings, mkdir };
+          },
+          { user, data: onUnsupported },
+        ),
+      ),
     );
-    expect(result).toEqual({
-      missing: [[], [{ feature: 'onSelfViolation', reason: expect.stringContaining('earlier restriction') as string }]],
+    const reason = expect.stringContaining('earlier restriction') as string;
+    expect(degraded).toEqual({
+      missing: [[], [{ feature: 'onSelfViolation', reason }]],
+      warnings: [],
       mkdir: 'EPERM',
     });
+    expect(warned).toEqual({ missing: [[], []], warnings: ['CloisterWarning'], mkdir: 'EPERM' });
   });
 });
