@@ -70,11 +70,8 @@ wire::EndCause CellWatch::Check() {
   if (sampled_memory || sampled_cpu) {
     const std::optional<limits::TreeUse> seen = limits::MeasureTree(init_);
     if (!seen) {
-      // It is ending, and its end tells the rest; or this process cannot look any more.
-      next_check_ns_ = begin + kShortestPause;
-      return ++looks_in_vain_ < kMostLooksInVain ? wire::EndCause::kNone : wire::EndCause::kKilled;
+      return LookedInVain(begin);
     }
-    looks_in_vain_ = 0;
     tree = *seen;
   }
   std::uint64_t left = UINT64_MAX;
@@ -85,20 +82,36 @@ wire::EndCause CellWatch::Check() {
     }
   }
   if (limits_.cpu_time_ns != 0) {
-    const std::uint64_t used = sampled_cpu ? SampledCpuUs(tree) : GroupCpuUs().value_or(0);
-    const std::uint64_t cpu_left = CpuTimeLeftNs(used);
+    if (sampled_cpu) {
+      KeepTimes(tree);
+    }
+    const std::optional<std::uint64_t> used = sampled_cpu ? KeptCpuUs() : GroupCpuUs();
+    if (!used) {
+      return LookedInVain(begin);
+    }
+    const std::uint64_t cpu_left = CpuTimeLeftNs(*used);
     if (cpu_left == 0) {
       return wire::EndCause::kCpuTime;
     }
     left = std::min(left, cpu_left);
   }
+  looks_in_vain_ = 0;
   const std::uint64_t now = sys::MonotonicNow();
   next_check_ns_ = now + std::max({left, kShortestPause, (now - begin) * kPausePerLook});
   return wire::EndCause::kNone;
 }
 
-std::uint64_t CellWatch::SampledCpuUs(const limits::TreeUse& tree) {
+// It is ending, and its end tells the rest; or this process cannot look any more.
+wire::EndCause CellWatch::LookedInVain(std::uint64_t now_ns) {
+  next_check_ns_ = now_ns + kShortestPause;
+  return ++looks_in_vain_ < kMostLooksInVain ? wire::EndCause::kNone : wire::EndCause::kKilled;
+}
+
+void CellWatch::KeepTimes(const limits::TreeUse& tree) {
   ledger_.Add(limits::WithMissed(tree.times, ledger_.Known()));
+}
+
+std::uint64_t CellWatch::KeptCpuUs() const {
   return limits::MicrosecondsOf(ledger_.Total().user + ledger_.Total().system);
 }
 
@@ -146,7 +159,7 @@ void CellWatch::BeforeKill() {
   const std::optional<limits::TreeUse> tree = limits::MeasureTree(init_);
   seen_ = tree.value_or(limits::TreeUse());
   if (tree && SamplesCpuTime()) {
-    SampledCpuUs(*tree);
+    KeepTimes(*tree);
   }
 }
 

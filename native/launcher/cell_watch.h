@@ -58,8 +58,10 @@ class CellWatch {
   [[nodiscard]] bool SamplesCpuTime() const {
     return limits_.cpu_time_ns != 0 && !limits_.cpu_time_by_group;
   }
-  // In microseconds, with a look that was just taken.
-  std::uint64_t SampledCpuUs(const limits::TreeUse& tree);
+  wire::EndCause LookedInVain(std::uint64_t now_ns);
+  // Adds a look that was just taken.
+  void KeepTimes(const limits::TreeUse& tree);
+  [[nodiscard]] std::uint64_t KeptCpuUs() const;
   // Each tells how long it will take at the least until the limit is exceeded; 0 when it is.
   std::uint64_t MemoryLeftNs(std::uint64_t resident);
   std::uint64_t CpuTimeLeftNs(std::uint64_t used_us);
