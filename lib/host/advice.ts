@@ -85,6 +85,12 @@ const REFUSED = ['EPERM', 'EACCES'] as const;
 const RULES: readonly Rule[] = [
   {
     stage: 'clone',
+    syscall: /^restrictSelf$/,
+    hint: () =>
+      'a process that has restricted itself starts no more cells: start them before, or from a process that has not',
+  },
+  {
+    stage: 'clone',
     errnos: ['EAGAIN'],
     hint: () =>
       'this user has too many processes: ulimit -u, or the pids controller of the cgroup; or all have: sysctl kernel.pid_max',

@@ -91,7 +91,7 @@ Result<Spawned> LauncherClient::Spawn(EventSink* owner, const std::string& launc
                                       std::span<const int> stdio) {
   const std::lock_guard<std::mutex> lock(mutex_);
   if (closed_) {
-    return Failure{Stage::k_clone, EPERM, "restrictSelf", "this process has restricted itself"};
+    return Failure{Stage::k_clone, EPERM, "restrictSelf", "this process"};
   }
   if (plan.size() > wire::kPlanLimit) {
     return CloneFailure(E2BIG, "memfd_create", "plan");

@@ -255,8 +255,7 @@ bool Server::Dispatch(const wire::ParsedRequest& request, std::vector<UniqueFd> 
     return true;
   }
   if (request.type == wire::Type::kSpawn && closed_) {
-    Send(MakeFailedEvent(request.cell, {Stage::k_clone, EPERM, "restrictSelf",
-                                        "this process has restricted itself"}));
+    Send(MakeFailedEvent(request.cell, {Stage::k_clone, EPERM, "restrictSelf", "this process"}));
     return true;
   }
   if (request.type == wire::Type::kSpawn) {

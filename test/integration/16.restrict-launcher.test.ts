@@ -51,7 +51,12 @@ describe.each(USERS)('the launcher of a process that restricts itself, as %s', (
     );
     rmSync(result.folder, { recursive: true });
     expect(result.before).toBe('second\n');
-    expect(result.refused).toMatchObject({ code: 'ERR_CLOISTER_SETUP', errno: -1, stage: 'clone' });
+    expect(result.refused).toMatchObject({
+      code: 'ERR_CLOISTER_SETUP',
+      errno: -1,
+      stage: 'clone',
+      hint: expect.stringContaining('starts no more cells') as string,
+    });
   });
 
   it('stays open after a call that restricts nothing', async () => {
