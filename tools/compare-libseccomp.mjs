@@ -5,19 +5,13 @@
 
 import { compile, explain, programFromBytes } from '../dist/seccomp.js';
 import { build, libseccomp } from '../bench/seccomp/oracle.mjs';
+import { randomNumbers } from './random.mjs';
 
 const count = Number(process.argv[2] ?? 200);
 const seed = Number(process.argv[3] ?? 1);
 const CALLS = 150;
 
-let state = seed >>> 0;
-function below(bound) {
-  state = (state + 0x6d2b79f5) >>> 0;
-  let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-  mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-  return ((mixed ^ (mixed >>> 14)) >>> 0) % bound;
-}
-const pick = (values) => values[below(values.length)];
+const { below, pick } = randomNumbers(seed);
 
 const CONSTANTS = [
   0n,

@@ -6,19 +6,13 @@
 
 import { compile, fromOci, programFromBytes } from '../dist/seccomp.js';
 import { build, libseccomp } from '../bench/seccomp/oracle.mjs';
+import { randomNumbers } from './random.mjs';
 
 const count = Number(process.argv[2] ?? 500);
 const seed = Number(process.argv[3] ?? 1);
 const CALLS = 120;
 
-let state = seed >>> 0;
-function below(bound) {
-  state = (state + 0x6d2b79f5) >>> 0;
-  let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-  mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-  return ((mixed ^ (mixed >>> 14)) >>> 0) % bound;
-}
-const pick = (values) => values[below(values.length)];
+const { below, pick } = randomNumbers(seed);
 
 const CONSTANTS = [0, 1, 2, 3, 8, 16, 40, 255, 256, 0x7fffffff, 0xffffffff, 2 ** 32, 2 ** 32 + 5, 2 ** 52];
 const OPERATORS = { EQ: '==', NE: '!=', LT: '<', LE: '<=', GT: '>', GE: '>=', MASKED_EQ: '&==' };
