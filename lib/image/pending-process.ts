@@ -218,6 +218,7 @@ class Terminal extends Duplex {
       this.push(null);
       this.destroy();
     });
+    this.once('close', () => inner.destroy());
     for (const write of this.#waiting.splice(0)) {
       write();
     }
@@ -265,8 +266,16 @@ function join(end: End, inner: Readable | Writable | null, position: number): vo
   } else if (position === 0) {
     inner.on('error', (error) => end.destroy(error));
     inner.once('close', () => end.destroy());
+    // Not after its end, when the inner one may still have something to write.
+    end.once('close', () => {
+      if (!end.readableEnded) {
+        inner.destroy();
+      }
+    });
     end.pipe(inner as Writable);
   } else {
+    // Whoever writes to a pipe that nobody will read has to be told (SIGPIPE, signal(7)).
+    end.once('close', () => inner.destroy());
     inner.on('error', (error) => end.destroy(error));
     (inner as Readable).pipe(end);
   }

@@ -197,4 +197,28 @@ describe.each(USERS)('what an image says, as %s', (user) => {
       killed: true,
     });
   });
+
+  it('writes to nobody where its output was let go, as a command of any other cell', async () => {
+    const folder = scratch(user);
+    const image = put(folder, user, 'image', BASE);
+    const ends = await inSubprocess(
+      async ({ spawnIsolated, events, data }) => {
+        const found: unknown[] = [];
+        for (const root of [{ image: data as string }, 'system'] as const) {
+          const script = 'while echo word; do :; done';
+          const child = spawnIsolated('sh', ['-c', script], { root, limits: { wallTime: '20s' } });
+          await events.once(child.stdout as import('node:stream').Readable, 'data');
+          child.stdout?.destroy();
+          const { reason, signal } = await child.outcome;
+          found.push([reason, signal]);
+        }
+        return found;
+      },
+      { user, data: image, environment: { XDG_CACHE_HOME: path.join(scratch(user), 'cache') } },
+    );
+    expect(ends).toEqual([
+      ['signaled', 'SIGPIPE'],
+      ['signaled', 'SIGPIPE'],
+    ]);
+  });
 });
