@@ -134,8 +134,11 @@ async function printPlan({ command, args, options, quiet }: Call, json: number |
   }
   const { prepareImage } = await import('../image/start.js');
   const { start, release } = await prepareImage(request, undefined);
-  print(start);
-  await release();
+  try {
+    print(start);
+  } finally {
+    await release();
+  }
 }
 
 /** An image is unpacked first, so that the process object is that of a cell: a terminal is then passed on as it is. */

@@ -6,7 +6,7 @@ import { openArchive } from '../archive/cell.js';
 import { HeldDirectory } from '../archive/held-directory.js';
 import { join } from '../util/paths.js';
 import { describeAci } from './aci.js';
-import { defaultCache, type ImageCache, type Lease, ROOT_FOLDER, type WorkFolder } from './cache.js';
+import { defaultCache, type ImageCache, type Lease, type WorkFolder } from './cache.js';
 import { copyFile } from './copy.js';
 import { type Description, treeName } from './description.js';
 import { digestOfBytes, digestOfFile } from './digest.js';
@@ -14,7 +14,6 @@ import { describeDocker } from './docker.js';
 import { guarded, imageError } from './errors.js';
 import { describeOci } from './oci.js';
 import { Parts } from './parts.js';
-import { readRecord } from './record.js';
 import { makeEntry, unpackParts } from './unpack.js';
 
 /** How much older than the look at it the last change of a file must be: one within the same tick of the clock could not be seen. */
@@ -66,15 +65,17 @@ async function acquireArchive(query: ImageQuery, cache: ImageCache): Promise<Lea
       return lease;
     }
     await cache.sweep();
-    const work = cache.work();
-    try {
+    return await leaseOrNothing(cache.work(), async (work) => {
       const description = await describeArchive(query, archive, work);
       const made = await ensure(query, cache, description, work);
-      keepNote(note, archive, treeName(description));
+      try {
+        keepNote(note, archive, treeName(description), work);
+      } catch (error) {
+        made.release();
+        throw error;
+      }
       return made;
-    } finally {
-      await work.remove();
-    }
+    });
   } finally {
     closeSync(archive);
   }
@@ -134,37 +135,31 @@ async function ensure(
       return made;
     }
     await cache.sweep();
-    const own = cache.work();
-    try {
+    return await leaseOrNothing(cache.work(), async (own) => {
       const entry = await makeEntry({ image, description, isPrivate: work !== null, work: own, signal });
-      return publish(cache, name, entry);
-    } finally {
-      await own.remove();
-    }
+      return cache.publish(entry, name);
+    });
   } finally {
     finish();
   }
 }
 
-function publish(cache: ImageCache, name: string, { path, lock }: Awaited<ReturnType<typeof makeEntry>>): Lease {
+/** What `make` has made, once its work folder is gone; nothing is held where either fails. */
+async function leaseOrNothing(work: WorkFolder, make: (work: WorkFolder) => Promise<Lease>): Promise<Lease> {
+  let lease: Lease;
   try {
-    const record = readRecord(join(path, 'image.json'));
-    cache.publish(path, name);
-    if (record === null) {
-      throw new Error('BUG: a record that was written cannot be read, please report');
-    }
-    return {
-      name,
-      root: join(cache.path, `trees/${name}/${ROOT_FOLDER}`),
-      record,
-      release: () => {
-        lock.release();
-      },
-    };
+    lease = await make(work);
   } catch (error) {
-    lock.release();
+    await work.remove();
     throw error;
   }
+  try {
+    await work.remove();
+  } catch (error) {
+    lease.release();
+    throw error;
+  }
+  return lease;
 }
 
 interface Note {
@@ -201,9 +196,9 @@ function readNote(path: string): string | null {
   }
 }
 
-function keepNote({ path, settled, identity }: Note, archive: number, name: string): void {
+function keepNote({ path, settled, identity }: Note, archive: number, name: string, work: WorkFolder): void {
   if (settled && identityOf(archive) === identity) {
-    const temporary = `${path}.${String(process.pid)}`;
+    const temporary = join(work.path, 'note');
     writeFileSync(temporary, name, { mode: 0o600 });
     renameSync(temporary, path);
   }

@@ -2,7 +2,7 @@
  * Where unpacked images are kept. One folder for each tree, called by a digest of what it was made from; it is made aside and appears by rename(2), complete or not
  * at all. Whoever uses a tree holds a shared lock on it, and it is not removed before nobody does. What a killed process has left aside is removed by the next.
  *
- *   trees/NAME/{lock, image.json, rootfs/}    work/RANDOM/    work/RANDOM.lock    sources/NAME.json
+ *   trees/NAME/{lock, image.json, rootfs/}    work/RANDOM/    work/RANDOM.lock    work/NAME.claim    sources/NAME
  */
 
 import { randomBytes } from 'node:crypto';
@@ -23,8 +23,9 @@ const TREES = 'trees';
 const WORK = 'work';
 const SOURCES = 'sources';
 const LOCK = 'lock';
-const RECORD = 'image.json';
-const ROOT = 'rootfs';
+/** Names in the folder of a tree. */
+export const RECORD_FILE = 'image.json';
+export const ROOT_FOLDER = 'rootfs';
 const NAME = /^[0-9a-f]{64}$/u;
 
 /** A tree that stays until it is released. */
@@ -34,6 +35,12 @@ export interface Lease {
   readonly root: string;
   readonly record: ImageRecord;
   readonly release: () => void;
+}
+
+/** A tree that is being made, in a work folder, and a shared lock on it. */
+export interface Entry {
+  readonly path: string;
+  readonly lock: FileLock;
 }
 
 export class ImageCache {
@@ -64,22 +71,31 @@ export class ImageCache {
     if (lock === null) {
       return null;
     }
-    const record = readRecord(join(path, RECORD));
-    if (record === null) {
+    return this.#lease(name, lock);
+  }
+
+  #lease(name: string, lock: FileLock): Lease {
+    const path = this.#tree(name);
+    try {
+      const record = readRecord(join(path, RECORD_FILE));
+      if (record === null) {
+        throw new CloisterError(`cannot use ${path}: its ${RECORD_FILE} is damaged`, {
+          path,
+          hint: `remove it: cloister image prune ${name}`,
+        });
+      }
+      return {
+        name,
+        root: join(path, ROOT_FOLDER),
+        record,
+        release: () => {
+          lock.release();
+        },
+      };
+    } catch (error) {
       lock.release();
-      throw new CloisterError(`cannot use ${path}: its ${RECORD} is damaged`, {
-        path,
-        hint: `remove it: cloister image prune ${name}`,
-      });
+      throw error;
     }
-    return {
-      name,
-      root: join(path, ROOT),
-      record,
-      release: () => {
-        lock.release();
-      },
-    };
   }
 
   /** Waits for whoever makes this tree, so that it is made once. Call what it returns when it is made. @throws AbortError */
@@ -101,11 +117,17 @@ export class ImageCache {
     return lock === null ? this.work() : new WorkFolder(join(this.path, `${WORK}/${name}`), lockPath, lock);
   }
 
-  /** Puts what was made in a work folder (`entry`, with `lock`, `image.json` and `rootfs`) into its place. */
-  publish(entry: string, name: string): void {
-    guarded('cannot keep an image in', this.path, () => {
-      renameSync(entry, this.#tree(name));
-    });
+  /** Puts what was made in a work folder (`lock`, which is held, `image.json` and `rootfs`) into its place. */
+  publish({ path, lock }: Entry, name: string): Lease {
+    try {
+      guarded('cannot keep an image in', this.path, () => {
+        renameSync(path, this.#tree(name));
+      });
+    } catch (error) {
+      lock.release();
+      throw error;
+    }
+    return this.#lease(name, lock);
   }
 
   names(): string[] {
@@ -118,7 +140,7 @@ export class ImageCache {
   }
 
   record(name: string): ImageRecord | null {
-    return readRecord(join(this.#tree(name), RECORD));
+    return readRecord(join(this.#tree(name), RECORD_FILE));
   }
 
   inUse(name: string): boolean {
@@ -168,7 +190,7 @@ export class ImageCache {
 
   /** A note on which tree a file is. */
   source(name: string): string {
-    return join(this.path, `${SOURCES}/${name}.json`);
+    return join(this.path, `${SOURCES}/${name}`);
   }
 
   forgetSources(): void {
@@ -205,13 +227,13 @@ export class WorkFolder {
   }
 
   /** The entry of a tree, with a shared lock on it, so that nobody removes it between its appearance and its use. */
-  makeEntry(): { readonly path: string; readonly lock: FileLock } {
+  makeEntry(): Entry {
     const path = this.make('entry');
     const lock = FileLock.take(join(path, LOCK), { exclusive: false, create: true });
     if (lock === null) {
       throw new CloisterError('BUG: somebody has locked what nobody knows, please report');
     }
-    this.make(`entry/${ROOT}`);
+    this.make(`entry/${ROOT_FOLDER}`);
     return { path, lock };
   }
 
@@ -235,9 +257,6 @@ export class WorkFolder {
     this.#lock.release();
   }
 }
-
-export const RECORD_FILE: string = RECORD;
-export const ROOT_FOLDER: string = ROOT;
 
 /** `$XDG_CACHE_HOME/cloister`; a path that is not absolute is ignored, as the XDG base directory specification says. */
 export function defaultCache(): ImageCache {

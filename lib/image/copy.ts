@@ -22,8 +22,8 @@ export async function copyFile(
   signal: AbortSignal | undefined,
 ): Promise<number> {
   const to = openSync(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, PRIVATE_FILE);
-  unlinkSync(path);
   try {
+    unlinkSync(path);
     const buffer = Buffer.allocUnsafe(CHUNK);
     for (let position = 0; size === null || position <= size; ) {
       throwIfAborted(signal);

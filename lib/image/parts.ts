@@ -53,11 +53,11 @@ export class Parts {
       }
       // Not to wait for a writer where it is a fifo.
       const descriptor = openSync(at.at(path.at(-1) ?? ''), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
-      if (!fstatSync(descriptor).isFile()) {
-        closeSync(descriptor);
-        throw imageError(this.image, `${what} is not a regular file`);
+      if (isRegular(descriptor)) {
+        return descriptor;
       }
-      return descriptor;
+      closeSync(descriptor);
+      throw imageError(this.image, `${what} is not a regular file`);
     } catch (error) {
       throw this.#openError(error, what);
     } finally {
@@ -155,6 +155,16 @@ export class Parts {
       throw imageError(this.image, `${what} is neither an object nor an array`);
     }
     return { value: value as Document['value'], digest: digestOfBytes(bytes, algorithm), length: bytes.length };
+  }
+}
+
+/** Closes the descriptor where that cannot be told. */
+function isRegular(descriptor: number): boolean {
+  try {
+    return fstatSync(descriptor).isFile();
+  } catch (error) {
+    closeSync(descriptor);
+    throw error;
   }
 }
 

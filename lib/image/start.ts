@@ -59,8 +59,13 @@ export async function startImage(
     throw error;
   }
   const over = (): void => {
-    // Of a copy that cannot be removed the next sweep is told by its lock, which is gone with this process.
-    release().catch(() => undefined);
+    // The outcome is told already; what is left of a copy goes with the next sweep, once this process has ended.
+    release().catch((error: unknown) => {
+      process.emitWarning(
+        `the copy of ${call.image} cannot be removed: ${(error as Error).message}`,
+        'CloisterWarning',
+      );
+    });
   };
   child.outcome.then(over, over);
   return { child, request: start.request };

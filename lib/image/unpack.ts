@@ -7,12 +7,11 @@ import { HeldDirectory } from '../archive/held-directory.js';
 import type { ImageTask } from '../archive/messages.js';
 import { type Expected, type Found, Unexpected, verifyTree } from '../archive/verify.js';
 import { watchTree } from '../archive/watch.js';
-import { RECORD_FILE, ROOT_FOLDER, type WorkFolder } from './cache.js';
+import { type Entry, RECORD_FILE, ROOT_FOLDER, type WorkFolder } from './cache.js';
 import type { Description, Layer } from './description.js';
 import { digestOfFile, digestText, sameDigest } from './digest.js';
 import { imageError } from './errors.js';
 import { IMAGE_LIMITS, imageRequest } from './limits.js';
-import type { FileLock } from './locks.js';
 import { makeRecord } from './record.js';
 import { copyFile } from './copy.js';
 
@@ -99,7 +98,7 @@ export interface Making {
 }
 
 /** Makes the entry of a tree: its folder, on which a shared lock is held. */
-export async function makeEntry(making: Making): Promise<{ readonly path: string; readonly lock: FileLock }> {
+export async function makeEntry(making: Making): Promise<Entry> {
   const { image, description, work, signal } = making;
   const { layers, config, below } = description;
   const entry = work.makeEntry();

@@ -115,4 +115,65 @@ describe.each(USERS)('the image cache, as %s', (user) => {
     expect(cacheContent(cache)).toEqual({ trees: new Map(), work: [] });
     expect(existsSync(path.join(cache, 'cloister/images/sources'))).toBe(true);
   });
+
+  it('gives a cell a copy of a tree where there is no overlay, and takes it away with the cell', async () => {
+    const folder = scratch(user);
+    const cache = path.join(scratch(user), 'cache');
+    const image = path.join(folder, 'image.tar');
+    const linked = [
+      { name: 'etc/name', content: 'twice', mode: 0o640 },
+      { name: 'etc/other', type: '1', link: 'etc/name' },
+      { name: 'etc/away', type: '2', link: '/nowhere' },
+      { name: 'closed', type: '5', mode: 0o700 },
+    ];
+    writeFileSync(image, filesToTar(ociLayout({ layers: [plainLayer(...busyboxEntries(), ...linked)] })));
+    await runImages(user, cache, [{ image }]);
+    const before = cacheContent(cache);
+    const seen = await inSubprocess(
+      async ({ runIsolated, fs, archive: load, packageUrl }) => {
+        const own = async (file: string): Promise<unknown> => await load(new URL(file, packageUrl).href);
+        const { defaultCache } = (await own('image/cache.js')) as typeof import('../../lib/image/cache.js');
+        const { makeView } = (await own('image/view.js')) as typeof import('../../lib/image/view.js');
+        const describe = (top: string): string[] =>
+          fs
+            .readdirSync(top, { recursive: true, encoding: 'utf8' })
+            .sort()
+            .map((name) => {
+              const { mode, size, mtimeMs, nlink } = fs.lstatSync(`${top}/${name}`);
+              return [name, mode, size, Math.trunc(mtimeMs / 1000), nlink].join(' ');
+            });
+        const cached = defaultCache();
+        const lease = await cached.lease(cached.names()[0] ?? '', undefined);
+        if (lease === null) {
+          throw new Error('the tree is gone');
+        }
+        const view = await makeView(lease, cached, false);
+        const same = JSON.stringify(describe(view.directory)) === JSON.stringify(describe(lease.root));
+        const inodes = ['name', 'other'].map((name) => fs.statSync(`${view.directory}/etc/${name}`).ino);
+        const { stdout } = await runIsolated(
+          'sh',
+          ['-c', 'echo new > /etc/layer; cat /etc/layer; readlink /etc/away'],
+          {
+            root: { directory: view.directory, writable: true },
+          },
+        );
+        const inUse = cached.inUse(lease.name);
+        await view.release();
+        const { kind, directory } = view;
+        const after = { left: fs.existsSync(directory), inUse: cached.inUse(lease.name) };
+        return { kind, apart: directory !== lease.root, same, links: inodes[0] === inodes[1], stdout, inUse, after };
+      },
+      { user, environment: { XDG_CACHE_HOME: cache } },
+    );
+    expect(seen).toEqual({
+      kind: 'copy',
+      apart: true,
+      same: true,
+      links: true,
+      stdout: 'new\n/nowhere\n',
+      inUse: true,
+      after: { left: false, inUse: false },
+    });
+    expect(cacheContent(cache)).toEqual(before);
+  });
 });
