@@ -246,7 +246,7 @@ NodeId ArgumentTree::DecideByRanges(const State& state, const Facts& facts, Word
   if (exhausted_) {
     return Exhausted();
   }
-  return LowerPieces(graph_, SubjectOf(word, mask), std::move(pieces), kNodeCost);
+  return LowerPieces(graph_, SubjectOf(word, mask), std::move(pieces), {kNodeCost});
 }
 
 // Asks one condition's question and remembers the answer for the others.

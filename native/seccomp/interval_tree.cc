@@ -1,8 +1,11 @@
 #include "native/seccomp/interval_tree.h"
 
 #include <algorithm>
-#include <bit>
 #include <limits>
+#include <span>
+#include <unordered_map>
+
+#include "native/seccomp/equality_chain.h"
 
 namespace cloister::seccomp {
 namespace {
@@ -10,24 +13,9 @@ namespace {
 // The search for the best tree is cubic in the number of pieces: more of them are first cut in
 // halves of equal weight.
 constexpr std::size_t kMostPieces = 160;
-// Longer chains of tests for equality lose to a split, whatever the weights.
-constexpr std::size_t kLongestChain = 12;
-
-// One test for equality, or one for a set of values that a single JSET tells from all others.
-struct Exception {
-  bool many;
-  std::uint32_t value;  // many: the bits that none of the values has
-  NodeId goal;
-  std::uint64_t weight;
-  std::uint32_t order;  // position, to break ties the same way on every machine
-};
-
-struct Chain {
-  bool possible = false;
-  NodeId background = 0;
-  std::uint64_t cost = 0;
-  std::vector<Exception> exceptions;
-};
+// Price::depth_parts counts in these.
+constexpr std::uint64_t kParts = 1024;
+constexpr std::uint64_t kImpossible = std::numeric_limits<std::uint64_t>::max();
 
 std::vector<Piece> Joined(const std::vector<Piece>& pieces) {
   std::vector<Piece> joined;
@@ -43,62 +31,15 @@ std::vector<Piece> Joined(const std::vector<Piece>& pieces) {
   return joined;
 }
 
-// Values that are exactly the subsets of some bits, 0 among them, differ from all others in having
-// none of the other bits: one JSET instead of a test for each. Docker's personality values 0, 8,
-// 0x20000 and 0x20008 are such a set.
-void JoinSubsets(std::vector<Exception>& exceptions) {
-  for (std::size_t zero = 0; zero < exceptions.size(); ++zero) {
-    if (exceptions[zero].many || exceptions[zero].value != 0) {
-      continue;
-    }
-    const NodeId goal = exceptions[zero].goal;
-    const auto has = [&](std::uint32_t value) {
-      return std::any_of(exceptions.begin(), exceptions.end(), [&](const Exception& other) {
-        return !other.many && other.goal == goal && other.value == value;
-      });
-    };
-    std::vector<std::uint32_t> candidates;
-    for (const Exception& other : exceptions) {
-      if (!other.many && other.goal == goal && std::popcount(other.value) == 1) {
-        candidates.push_back(other.value);
-      }
-    }
-    std::sort(candidates.begin(), candidates.end());
-    std::uint32_t bits = 0;
-    for (const std::uint32_t bit : candidates) {
-      bool complete = true;
-      // Every subset of `bits`, the empty one included, together with the new bit.
-      for (std::uint32_t subset = bits;; subset = (subset - 1) & bits) {
-        complete = complete && has(subset | bit);
-        if (subset == 0 || !complete) {
-          break;
-        }
-      }
-      bits |= complete ? bit : 0;
-    }
-    if (bits == 0) {
-      return;
-    }
-    Exception joined{true, ~bits, goal, 0, exceptions[zero].order};
-    std::erase_if(exceptions, [&](const Exception& other) {
-      const bool inside = !other.many && other.goal == goal && (other.value & ~bits) == 0;
-      joined.weight += inside ? other.weight : 0;
-      return inside;
-    });
-    exceptions.push_back(joined);
-    return;
-  }
-}
-
 class Tree {
  public:
-  Tree(Graph& graph, Subject subject, const std::vector<Piece>& pieces, std::uint64_t node_cost)
+  Tree(Graph& graph, Subject subject, const std::vector<Piece>& pieces, const Price& price)
       : graph_(graph),
         subject_(subject),
         pieces_(pieces),
-        node_cost_(node_cost),
-        size_(pieces.size()) {
-    best_.resize(size_ * size_);
+        price_(price),
+        size_(pieces.size()),
+        best_(size_ * size_) {
     sums_.resize(size_ + 1, 0);
     for (std::size_t i = 0; i < size_; ++i) {
       sums_[i + 1] = sums_[i] + pieces_[i].weight;
@@ -108,153 +49,156 @@ class Tree {
   NodeId Build() {
     for (std::size_t length = 1; length <= size_; ++length) {
       for (std::size_t first = 0; first + length <= size_; ++first) {
-        Solve(first, first + length - 1);
+        At(first, first + length - 1) = Cheapest(first, first + length - 1);
       }
     }
-    return Emit(0, size_ - 1);
+    Best root = At(0, size_ - 1);
+    const std::uint64_t most = root.cost + root.cost * price_.depth_parts / kParts;
+    while (price_.depth_parts > 0 && root.depth > 0) {
+      const Best shallower = Within(0, size_ - 1, root.depth - 1, most);
+      if (shallower.cost == kImpossible) {
+        break;
+      }
+      root = shallower;
+    }
+    return Emit(0, size_ - 1, root);
   }
 
  private:
   struct Best {
-    std::uint64_t cost = 0;
+    std::uint64_t cost = kImpossible;
+    // Instructions on the longest way, those below the goals included.
+    std::size_t depth = 0;
+    // Of the shallowest tree, whatever it costs.
+    std::size_t least_depth = 0;
     // The piece that starts the upper part; 0 for a chain, which no upper part can start with.
     std::size_t split = 0;
   };
 
-  [[nodiscard]] std::uint64_t WeightOf(std::size_t first, std::size_t last) const {
-    return sums_[last + 1] - sums_[first];
+  struct Shallow {
+    Best best;
+    // No tree costs this much or less, where there is no best.
+    std::uint64_t searched = 0;
+  };
+
+  [[nodiscard]] std::uint64_t CostOfSplit(std::size_t first, std::size_t last) const {
+    return sums_[last + 1] - sums_[first] + price_.instruction;
   }
 
   Best& At(std::size_t first, std::size_t last) { return best_[first * size_ + last]; }
 
-  void Solve(std::size_t first, std::size_t last) {
+  [[nodiscard]] EqualityChain ChainOf(std::size_t first, std::size_t last) const {
+    return ChainFor(std::span(pieces_).subspan(first, last - first + 1), subject_,
+                    price_.instruction);
+  }
+
+  // The tree of the least cost, of whatever depth.
+  Best Cheapest(std::size_t first, std::size_t last) {
     if (first == last) {
-      return;
+      return {0, pieces_[first].below, pieces_[first].below, 0};
     }
-    Best best{std::numeric_limits<std::uint64_t>::max(), 0};
-    const std::uint64_t here = WeightOf(first, last) + node_cost_;
+    Best best;
+    std::size_t least_depth = std::numeric_limits<std::size_t>::max();
+    const std::uint64_t here = CostOfSplit(first, last);
     for (std::size_t split = first + 1; split <= last; ++split) {
-      const std::uint64_t cost = here + At(first, split - 1).cost + At(split, last).cost;
+      const Best& lower = At(first, split - 1);
+      const Best& upper = At(split, last);
+      const std::uint64_t cost = here + lower.cost + upper.cost;
       if (cost < best.cost) {
-        best = {cost, split};
+        best = {cost, 1 + std::max(lower.depth, upper.depth), 0, split};
       }
+      least_depth = std::min(least_depth, 1 + std::max(lower.least_depth, upper.least_depth));
     }
-    const Chain chain = ChainOf(first, last);
+    const EqualityChain chain = ChainOf(first, last);
     if (chain.possible && chain.cost <= best.cost) {
-      best = {chain.cost, 0};
+      best = {chain.cost, chain.depth, 0, 0};
     }
-    At(first, last) = best;
+    best.least_depth = chain.possible ? std::min(least_depth, chain.depth) : least_depth;
+    return best;
   }
 
-  // Tests for single values in front of one background goal. Only single values can be exceptions,
-  // so any other piece is background.
-  [[nodiscard]] Chain ChainOf(std::size_t first, std::size_t last) const {
-    Chain chain;
-    bool fixed = false;
-    std::size_t singles = 0;
-    for (std::size_t i = first; i <= last; ++i) {
-      const Piece& piece = pieces_[i];
-      if (!piece.single) {
-        if (fixed && chain.background != piece.goal) {
-          return chain;
-        }
-        chain.background = piece.goal;
-        fixed = true;
-      }
-      singles += piece.single ? 1 : 0;
+  // The tree of the least cost among those that are not deeper and cost no more than `most`, if
+  // there is one. As `most` is close to the least cost of any depth, few splits come into question.
+  // The recursion is no deeper than `depth`.
+  Best Within(std::size_t first, std::size_t last, std::size_t depth, std::uint64_t most) {
+    const Best& cheapest = At(first, last);
+    if (cheapest.cost > most) {
+      return {};
     }
-    if (!fixed) {
-      chain.background = MostCommonGoal(first, last);
+    if (cheapest.depth <= depth) {
+      return cheapest;
     }
-    if (singles > 2 * kLongestChain) {
-      return chain;
+    if (cheapest.least_depth > depth) {
+      return {};
     }
-    std::uint64_t background_weight = 0;
-    for (std::size_t i = first; i <= last; ++i) {
-      const Piece& piece = pieces_[i];
-      if (piece.goal == chain.background) {
-        background_weight += piece.weight;
-      } else {
-        chain.exceptions.push_back(
-            {false, piece.first, piece.goal, piece.weight, static_cast<std::uint32_t>(i)});
-      }
+    Shallow& known = shallow_[(depth * size_ + first) * size_ + last];
+    if (known.best.cost == kImpossible && known.searched < most) {
+      const Best best = SearchWithin(first, last, depth, most);
+      shallow_[(depth * size_ + first) * size_ + last] = {best, most};
+      return best;
     }
-    // The set test looks at all bits: bits that the subject takes away must not count as "none of
-    // the other bits".
-    if (subject_.mask == kAllBits && chain.exceptions.size() > 1) {
-      JoinSubsets(chain.exceptions);
-    }
-    if (chain.exceptions.size() > kLongestChain) {
-      return chain;
-    }
-    std::sort(chain.exceptions.begin(), chain.exceptions.end(),
-              [](const Exception& left, const Exception& right) {
-                return left.weight != right.weight ? left.weight > right.weight
-                                                   : left.order < right.order;
-              });
-    std::uint64_t depth = 0;
-    for (const Exception& exception : chain.exceptions) {
-      ++depth;
-      chain.cost += depth * exception.weight + node_cost_;
-    }
-    chain.cost += depth * background_weight;
-    chain.possible = true;
-    return chain;
+    return known.best.cost <= most ? known.best : Best{};
   }
 
-  [[nodiscard]] NodeId MostCommonGoal(std::size_t first, std::size_t last) const {
-    NodeId winner = pieces_[first].goal;
-    std::size_t most = 0;
-    for (std::size_t i = first; i <= last && last - first <= 2 * kLongestChain; ++i) {
-      const auto same = [&](const Piece& piece) { return piece.goal == pieces_[i].goal; };
-      const auto count = static_cast<std::size_t>(
-          std::count_if(pieces_.begin() + static_cast<std::ptrdiff_t>(first),
-                        pieces_.begin() + static_cast<std::ptrdiff_t>(last) + 1, same));
-      if (count > most) {
-        most = count;
-        winner = pieces_[i].goal;
+  Best SearchWithin(std::size_t first, std::size_t last, std::size_t depth, std::uint64_t most) {
+    Best best;
+    const std::uint64_t here = CostOfSplit(first, last);
+    for (std::size_t split = first + 1; split <= last; ++split) {
+      const std::uint64_t least_above = At(split, last).cost;
+      if (here + At(first, split - 1).cost + least_above > most) {
+        continue;
+      }
+      const Best lower = Within(first, split - 1, depth - 1, most - here - least_above);
+      if (lower.cost == kImpossible) {
+        continue;
+      }
+      const Best upper = Within(split, last, depth - 1, most - here - lower.cost);
+      if (upper.cost != kImpossible && here + lower.cost + upper.cost < best.cost) {
+        best = {here + lower.cost + upper.cost, 1 + std::max(lower.depth, upper.depth), 0, split};
+        most = best.cost;
       }
     }
-    return winner;
+    const EqualityChain chain = ChainOf(first, last);
+    if (chain.possible && chain.depth <= depth && chain.cost <= std::min(most, best.cost)) {
+      best = {chain.cost, chain.depth, 0, 0};
+    }
+    return best;
   }
 
-  NodeId Emit(std::size_t first, std::size_t last) {
+  NodeId Emit(std::size_t first, std::size_t last, const Best& best) {
     if (first == last) {
       return pieces_[first].goal;
     }
-    const Best best = At(first, last);
-    if (best.split != 0) {
-      const NodeId upper = Emit(best.split, last);
-      const NodeId lower = Emit(first, best.split - 1);
-      return graph_.Test(NodeKind::kAtLeast, subject_, pieces_[best.split].first, upper, lower);
+    if (best.split == 0) {
+      return Write(graph_, subject_, ChainOf(first, last));
     }
-    const Chain chain = ChainOf(first, last);
-    NodeId node = chain.background;
-    for (std::size_t i = chain.exceptions.size(); i-- > 0;) {
-      const Exception& exception = chain.exceptions[i];
-      node = exception.many
-                 ? graph_.Test(NodeKind::kAnyBit, subject_, exception.value, node, exception.goal)
-                 : graph_.Test(NodeKind::kEqual, subject_, exception.value, exception.goal, node);
-    }
-    return node;
+    const std::size_t depth = best.depth - 1;
+    const std::uint64_t rest = best.cost - CostOfSplit(first, last);
+    const Best lower = Within(first, best.split - 1, depth, rest - At(best.split, last).cost);
+    const Best upper = Within(best.split, last, depth, rest - lower.cost);
+    const NodeId upper_root = Emit(best.split, last, upper);
+    const NodeId lower_root = Emit(first, best.split - 1, lower);
+    return graph_.Test(NodeKind::kAtLeast, subject_, pieces_[best.split].first, upper_root,
+                       lower_root);
   }
 
   Graph& graph_;
   Subject subject_;
   const std::vector<Piece>& pieces_;
-  std::uint64_t node_cost_;
+  Price price_;
   std::size_t size_;
   std::vector<Best> best_;
+  // By depth and place: what Within has found.
+  std::unordered_map<std::size_t, Shallow> shallow_;
   std::vector<std::uint64_t> sums_;
 };
 
 }  // namespace
 
-NodeId LowerPieces(Graph& graph, Subject subject, std::vector<Piece> pieces,
-                   std::uint64_t node_cost) {
+NodeId LowerPieces(Graph& graph, Subject subject, std::vector<Piece> pieces, const Price& price) {
   pieces = Joined(pieces);
   if (pieces.size() <= kMostPieces) {
-    return Tree(graph, subject, pieces, node_cost).Build();
+    return Tree(graph, subject, pieces, price).Build();
   }
   std::uint64_t total = 0;
   for (const Piece& piece : pieces) {
@@ -269,8 +213,8 @@ NodeId LowerPieces(Graph& graph, Subject subject, std::vector<Piece> pieces,
   middle = std::clamp(middle, pieces.size() / 4, pieces.size() * 3 / 4);
   const auto cut = pieces.begin() + static_cast<std::ptrdiff_t>(middle);
   const std::uint32_t boundary = cut->first;
-  const NodeId upper = LowerPieces(graph, subject, {cut, pieces.end()}, node_cost);
-  const NodeId lower = LowerPieces(graph, subject, {pieces.begin(), cut}, node_cost);
+  const NodeId upper = LowerPieces(graph, subject, {cut, pieces.end()}, price);
+  const NodeId lower = LowerPieces(graph, subject, {pieces.begin(), cut}, price);
   return graph.Test(NodeKind::kAtLeast, subject, boundary, upper, lower);
 }
 

@@ -3,6 +3,7 @@
 #ifndef CLOISTER_SECCOMP_INTERVAL_TREE_H_
 #define CLOISTER_SECCOMP_INTERVAL_TREE_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -20,11 +21,20 @@ struct Piece {
   // Whether `first` is the only value of the piece that can occur, so that one test for equality
   // tells it.
   bool single;
+  // Instructions executed on the longest way below the goal, where price.depth_parts is given.
+  std::size_t below = 0;
 };
 
-// What one more instruction in the program may cost, in the unit of the weights.
+// What is traded for the mean number of instructions executed.
+struct Price {
+  // What one more instruction in the program may cost, in the unit of the weights.
+  std::uint64_t instruction;
+  // The cost may grow by this many 1024ths if the longest way becomes shorter.
+  std::uint64_t depth_parts = 0;
+};
+
 [[nodiscard]] NodeId LowerPieces(Graph& graph, Subject subject, std::vector<Piece> pieces,
-                                 std::uint64_t node_cost);
+                                 const Price& price);
 
 }  // namespace cloister::seccomp
 

@@ -31,6 +31,33 @@ std::uint16_t CodeOf(NodeKind kind) {
   return kReturn;
 }
 
+constexpr Accumulator kNumberLoaded{true, {kOffsetNr}};
+
+// Instructions on the longest way below a node, by Entry.
+using Depth = std::array<std::size_t, 3>;
+
+std::size_t DepthFrom(const Graph& graph, const std::vector<Depth>& depth, NodeId id,
+                      const Accumulator& accumulator) {
+  return depth[id][static_cast<std::size_t>(EntryFor(graph.At(id), accumulator))];
+}
+
+// `order` has every node behind its successors.
+std::vector<Depth> Depths(const Graph& graph, const std::vector<NodeId>& order) {
+  std::vector<Depth> depth(graph.Size());
+  for (const NodeId id : order) {
+    const Node& node = graph.At(id);
+    if (node.kind == NodeKind::kAnswer) {
+      continue;
+    }
+    const Accumulator after = AfterNode(node);
+    const std::size_t test = 1 + std::max(DepthFrom(graph, depth, node.then, after),
+                                          DepthFrom(graph, depth, node.otherwise, after));
+    const std::size_t masks = node.subject.mask == kAllBits ? 0 : 1;
+    depth[id] = {test, test + masks, test + masks + 1};
+  }
+  return depth;
+}
+
 std::vector<Entry> HighestEntries(const Graph& graph, const std::vector<NodeId>& order, NodeId root,
                                   const Accumulator& start) {
   std::vector<Entry> highest(graph.Size(), Entry::kTest);
@@ -156,10 +183,10 @@ Accumulator AfterNode(const Node& node) {
 
 ProgramShape Measure(const Graph& graph, NodeId root) {
   const std::vector<NodeId> order = graph.Below({root});
-  const Accumulator start{true, {kOffsetNr}};
+  const Accumulator start = kNumberLoaded;
   const std::vector<Entry> highest = HighestEntries(graph, order, root, start);
   ProgramShape shape;
-  std::vector<std::array<std::size_t, 3>> depth(graph.Size());
+  const std::vector<Depth> depth = Depths(graph, order);
   std::vector<std::array<std::uint64_t, 3>> mean(graph.Size());
   constexpr std::uint64_t kOne = 1024;
   for (const NodeId id : order) {
@@ -173,17 +200,24 @@ ProgramShape Measure(const Graph& graph, NodeId root) {
     const std::size_t masks = node.subject.mask == kAllBits ? 0 : 1;
     const std::size_t then = entry(node.then);
     const std::size_t otherwise = entry(node.otherwise);
-    const std::size_t test = 1 + std::max(depth[node.then][then], depth[node.otherwise][otherwise]);
-    depth[id] = {test, test + masks, test + masks + 1};
     const std::uint64_t met = kOne + (mean[node.then][then] + mean[node.otherwise][otherwise]) / 2;
     mean[id] = {met, met + masks * kOne, met + (masks + 1) * kOne};
     shape.instructions +=
         1 + (highest[id] >= Entry::kMask ? masks : 0) + (highest[id] == Entry::kLoad ? 1 : 0);
   }
-  const auto first = static_cast<std::size_t>(EntryFor(graph.At(root), start));
-  shape.depth = depth[root][first];
-  shape.mean = mean[root][first];
+  shape.depth = DepthFrom(graph, depth, root, start);
+  shape.mean = mean[root][static_cast<std::size_t>(EntryFor(graph.At(root), start))];
   return shape;
+}
+
+std::vector<std::size_t> LongestWays(const Graph& graph, const std::vector<NodeId>& roots) {
+  const std::vector<Depth> depth = Depths(graph, graph.Below(roots));
+  std::vector<std::size_t> longest;
+  longest.reserve(roots.size());
+  for (const NodeId root : roots) {
+    longest.push_back(DepthFrom(graph, depth, root, kNumberLoaded));
+  }
+  return longest;
 }
 
 std::vector<Instruction> Emit(const Graph& graph, NodeId root) {

@@ -38,6 +38,10 @@ struct ProgramShape {
 // Answers are shared by the whole program and not counted.
 [[nodiscard]] ProgramShape Measure(const Graph& graph, NodeId root);
 
+// The depth of Measure for each of several roots.
+[[nodiscard]] std::vector<std::size_t> LongestWays(const Graph& graph,
+                                                   const std::vector<NodeId>& roots);
+
 // The program for a graph. Longer than kMaxInstructions when it does not fit.
 [[nodiscard]] std::vector<Instruction> Emit(const Graph& graph, NodeId root);
 

@@ -4,19 +4,24 @@
 #include <unordered_map>
 #include <utility>
 
+#include "native/seccomp/interval_tree.h"
+#include "native/seccomp/layout.h"
+
 namespace cloister::seccomp {
 namespace {
 
 // What is made small: the instructions executed on average over all numbers, over the calls of the
-// profile, and over all pieces alike (which bounds the longest way), plus the length. Parts of a
-// million; whole numbers, so that every machine comes to the same tree.
-constexpr std::uint64_t kNumberShare = 350'000;
-constexpr std::uint64_t kProfileShare = 350'000;
-constexpr std::uint64_t kPieceShare = 300'000;
-constexpr std::uint64_t kNodeCost = 30'000;
+// profile, and over all pieces alike (which keeps ways from becoming long), plus the length. Parts
+// of a million; whole numbers, so that every machine comes to the same tree. The shares were found
+// by search over the policies of bench/seccomp.
+constexpr std::uint64_t kNumberShare = 465'000;
+constexpr std::uint64_t kProfileShare = 410'000;
+constexpr std::uint64_t kPieceShare = 125'000;
+// The longest way is what a hostile caller can choose: it may cost a sixty-fourth of the mean.
+constexpr Price kPrice{.instruction = 15'000, .depth_parts = 16};
 // The kernel answers calls that are always allowed from its cache: their share of the profile
-// counts for a twentieth.
-constexpr std::uint64_t kCacheDivisor = 20;
+// counts for an eighth.
+constexpr std::uint64_t kCacheDivisor = 8;
 
 // Numbers of one section and what its rules say of them.
 using RulesByNumber = std::unordered_map<std::uint32_t, std::vector<const Rule*>>;
@@ -52,7 +57,7 @@ class NumberMap {
     }
     if (audit_ != kAuditX8664) {
       Weigh(pieces_);
-      return LowerPieces(graph_, kNumber, pieces_, kNodeCost);
+      return LowerPieces(graph_, kNumber, pieces_, kPrice);
     }
     return BuildX8664();
   }
@@ -91,18 +96,18 @@ class NumberMap {
     });
     if (uniform) {
       Weigh(pieces_);
-      return LowerPieces(graph_, kNumber, pieces_, kNodeCost);
+      return LowerPieces(graph_, kNumber, pieces_, kPrice);
     }
     std::vector<Piece> lower(pieces_.begin(), border);
     std::vector<Piece> upper(border, pieces_.end());
     lower.back().last = kAllBits;
     Weigh(lower);
-    const NodeId lower_root = LowerPieces(graph_, kNumber, lower, kNodeCost);
+    const NodeId lower_root = LowerPieces(graph_, kNumber, lower, kPrice);
     if (!graph_.IsAnswer(lower_root)) {
       Delegate(upper, lower, graph_.StripX32(lower_root));
     }
     Weigh(upper);
-    const NodeId upper_root = LowerPieces(graph_, kNumber, upper, kNodeCost);
+    const NodeId upper_root = LowerPieces(graph_, kNumber, upper, kPrice);
     return graph_.Test(NodeKind::kAtLeast, kNumber, kX32Bit, upper_root, lower_root);
   }
 
@@ -174,8 +179,14 @@ class NumberMap {
       profiled += profile.back();
       numbers += CommonNumbers(piece);
     }
+    std::vector<NodeId> goals;
+    for (const Piece& piece : pieces) {
+      goals.push_back(piece.goal);
+    }
+    const std::vector<std::size_t> longest = LongestWays(graph_, goals);
     for (std::size_t i = 0; i < pieces.size(); ++i) {
       Piece& piece = pieces[i];
+      piece.below = longest[i];
       piece.weight = kPieceShare / pieces.size();
       piece.weight += numbers == 0 ? 0 : kNumberShare * CommonNumbers(piece) / numbers;
       piece.weight += profiled == 0 ? 0 : kProfileShare * profile[i] / profiled;
@@ -190,7 +201,7 @@ class NumberMap {
       calls += inside && AuditArch(weight.arch) == audit_ ? weight.weight : 0;
     }
     const bool cached = graph_.At(piece.goal) == Node{NodeKind::kAnswer, {0, 0}, kAllow, 0, 0};
-    // In twentieths, so that nothing is rounded away.
+    // In eighths, so that nothing is rounded away.
     return cached && !request_.without_cache ? calls : calls * kCacheDivisor;
   }
 
