@@ -5,6 +5,7 @@ import { AUDIT_ARCH } from '../policy/syscalls/arch.js';
 import { syscallName, X32_BIT } from '../policy/syscalls/lookup.js';
 import { actionOf } from './answer.js';
 import { argumentName, bitNames, valueName } from './constants.js';
+import { afterNumberTest, ANY_NUMBER, type NumberRange, onlyNumber, unionOf } from './number-range.js';
 
 /** Operation codes, linux/bpf_common.h. */
 const LOAD = 0x20;
@@ -25,13 +26,13 @@ interface Instruction {
 /** What is known where an instruction is reached. Undefined: not known, or different from way to way. */
 interface Known {
   arch: SeccompArch | undefined;
-  number: number | undefined;
+  numbers: NumberRange;
   /** Offset of the word in the accumulator, and the bits that were kept of it. */
   loaded: number | undefined;
   mask: number;
 }
 
-const NOTHING: Known = { arch: undefined, number: undefined, loaded: undefined, mask: 0xffffffff };
+const NOTHING: Known = { arch: undefined, numbers: ANY_NUMBER, loaded: undefined, mask: 0xffffffff };
 
 /** @param bytes struct sock_filter[], host byte order; @param architectures those of the policy */
 export function disassemble(bytes: Uint8Array, architectures: readonly SeccompArch[]): string {
@@ -64,7 +65,7 @@ function decode(bytes: Uint8Array): Instruction[] {
 function common(a: Known, b: Known): Known {
   return {
     arch: a.arch === b.arch ? a.arch : undefined,
-    number: a.number === b.number ? a.number : undefined,
+    numbers: unionOf(a.numbers, b.numbers),
     loaded: a.loaded === b.loaded && a.mask === b.mask ? a.loaded : undefined,
     mask: a.mask === b.mask ? a.mask : 0xffffffff,
   };
@@ -86,7 +87,7 @@ function successors(
     case LOAD:
       return [[index + 1, { ...here, loaded: k, mask: 0xffffffff }]];
     case AND:
-      return [[index + 1, here.loaded === 0 ? { ...here, arch: 'x86_64' } : { ...here, mask: k }]];
+      return [[index + 1, here.loaded === 0 ? { ...here, arch: 'x86_64', numbers: ANY_NUMBER } : { ...here, mask: k }]];
     default:
       return [
         [index + 1 + jt, afterTest(instruction, here, true, architectures)],
@@ -109,10 +110,9 @@ function afterTest(
   if (here.loaded === 0 && name === 'jge' && k === X32_BIT && passed && architectures.includes('x32')) {
     return { ...here, arch: 'x32' };
   }
-  if (here.loaded === 0 && name === 'jeq' && passed) {
-    return { ...here, number: k };
-  }
-  return here;
+  return here.loaded === 0 && name !== undefined
+    ? { ...here, numbers: afterNumberTest(here.numbers, name, k, passed) }
+    : here;
 }
 
 function describeInstruction(
@@ -125,7 +125,7 @@ function describeInstruction(
     case LOAD:
       return {
         text: `ld   ${fieldName(k)}`,
-        comment: k >= 16 && here.number !== undefined ? fieldComment(k, here) : '',
+        comment: k >= 16 ? fieldComment(k, here) : '',
       };
     case AND:
       return { text: `and  ${hex(k)}`, comment: here.loaded === 0 ? 'number without the x32 bit' : '' };
@@ -157,7 +157,8 @@ function fieldName(offset: number): string {
 }
 
 function nameOfCall(here: Known): string | undefined {
-  return here.arch === undefined || here.number === undefined ? undefined : syscallName(here.number, here.arch);
+  const number = onlyNumber(here.numbers);
+  return here.arch === undefined || number === undefined ? undefined : syscallName(number, here.arch);
 }
 
 function fieldComment(offset: number, here: Known): string {

@@ -183,8 +183,7 @@ Accumulator AfterNode(const Node& node) {
 
 ProgramShape Measure(const Graph& graph, NodeId root) {
   const std::vector<NodeId> order = graph.Below({root});
-  const Accumulator start = kNumberLoaded;
-  const std::vector<Entry> highest = HighestEntries(graph, order, root, start);
+  const std::vector<Entry> highest = HighestEntries(graph, order, root, kNumberLoaded);
   ProgramShape shape;
   const std::vector<Depth> depth = Depths(graph, order);
   std::vector<std::array<std::uint64_t, 3>> mean(graph.Size());
@@ -205,8 +204,8 @@ ProgramShape Measure(const Graph& graph, NodeId root) {
     shape.instructions +=
         1 + (highest[id] >= Entry::kMask ? masks : 0) + (highest[id] == Entry::kLoad ? 1 : 0);
   }
-  shape.depth = DepthFrom(graph, depth, root, start);
-  shape.mean = mean[root][static_cast<std::size_t>(EntryFor(graph.At(root), start))];
+  shape.depth = DepthFrom(graph, depth, root, kNumberLoaded);
+  shape.mean = mean[root][static_cast<std::size_t>(EntryFor(graph.At(root), kNumberLoaded))];
   return shape;
 }
 

@@ -17,7 +17,7 @@ namespace {
 constexpr std::uint64_t kNumberShare = 465'000;
 constexpr std::uint64_t kProfileShare = 410'000;
 constexpr std::uint64_t kPieceShare = 125'000;
-// The longest way is what a hostile caller can choose: it may cost a sixty-fourth of the mean.
+// A hostile caller can choose the longest way: making it shorter may cost a sixty-fourth.
 constexpr Price kPrice{.instruction = 15'000, .depth_parts = 16};
 // The kernel answers calls that are always allowed from its cache: their share of the profile
 // counts for an eighth.
